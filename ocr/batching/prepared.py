@@ -1,0 +1,133 @@
+"""Lines scaled to the network's height once and kept on disk, memory-mapped."""
+
+import hashlib
+import json
+import os
+import zlib
+
+import numpy as np
+
+from ..exceptions import DataError
+from ..files import atomic_path
+from ..transforms import resize_line
+
+__all__ = ["PreparedLines"]
+
+#: Raise when `resize_line` gives other pixels for the same settings.
+CACHE_VERSION = 1
+
+
+class PreparedLines:
+    """The readable lines of a dataset, scaled to one height, ink bright.
+
+    Parameters
+    ----------
+    dataset : LineDataset
+        Unreadable images are added to its report (or raised, as it chose).
+    preprocess : PreprocessConfig
+    cache : str, optional
+        Folder for the decoded lines; None keeps them in memory. The file's name is a hash of
+        all that shapes the pixels: scaling settings, and each image's path, size and time.
+    progress : bool
+        Show a progress bar while decoding.
+
+    Attributes
+    ----------
+    dataset : LineDataset
+        The readable part, in the same order.
+    widths : numpy.ndarray
+        int, (n,): widths in pixels, without margins.
+    """
+
+    def __init__(self, dataset, preprocess, cache=None, progress=True):
+        self.preprocess = preprocess
+        path = None
+        if cache is not None:
+            path = os.path.join(cache, f"lines-{self._key(dataset, preprocess)}.u8")
+            stored = self._load(path)
+            if stored is not None:
+                self._take(dataset, *stored)
+                return
+        self._take(dataset, *self._decode(dataset, preprocess, progress))
+        if path is not None:
+            self._store(path)
+
+    @staticmethod
+    def _key(dataset, preprocess):
+        digest = hashlib.sha256()
+        shape = (CACHE_VERSION, preprocess.height, preprocess.width, preprocess.polarity,
+                 preprocess.max_width)
+        digest.update(repr(shape).encode())
+        for index in range(len(dataset)):
+            digest.update(dataset.image_key(index).encode())
+            digest.update(b"\0")
+        return digest.hexdigest()[:24]
+
+    @staticmethod
+    def _decode(dataset, preprocess, progress):
+        from tqdm import tqdm
+
+        lines, failures = [], {}
+        for index in tqdm(range(len(dataset)), desc=f"decoding {dataset.split}", unit="line",
+                          disable=None if progress else True, leave=False):
+            try:
+                lines.append(resize_line(dataset.image(index), preprocess))
+            except DataError as error:
+                lines.append(None)
+                failures[index] = str(error)
+        return lines, failures
+
+    def _take(self, dataset, lines, failures):
+        for index, reason in failures.items():
+            dataset.report.add(dataset[index].id, "unreadable image", reason)
+        readable = [i for i in range(len(dataset)) if i not in failures]
+        report = dataset.report
+        self.dataset = dataset.subset(readable)
+        self.dataset.report = report
+        self._failures = failures
+        self._lines = [lines[i] for i in readable]
+        self.widths = np.array([line.shape[1] for line in self._lines], dtype=np.int64)
+
+    def _store(self, path):
+        # The checksum at the end tells a damaged cache from a good one.
+        pixels = (np.concatenate([line.ravel() for line in self._lines])
+                  if self._lines else np.zeros(0, np.uint8))
+        readable = iter(self.widths.tolist())
+        widths = [None if i in self._failures else next(readable)
+                  for i in range(len(self._lines) + len(self._failures))]
+        index = {"height": self.preprocess.height, "widths": widths,
+                 "failures": self._failures, "crc": zlib.crc32(pixels)}
+        with atomic_path(path) as temporary:
+            pixels.tofile(temporary)
+        with atomic_path(path + ".json") as temporary:
+            with open(temporary, "w", encoding="utf-8") as out:
+                json.dump(index, out)
+
+    @staticmethod
+    def _load(path):
+        """Return (lines, failures) from the cache file, or None when it is not there or damaged."""
+        try:
+            with open(path + ".json", encoding="utf-8") as source:
+                index = json.load(source)
+            pixels = np.memmap(path, np.uint8, mode="r") if os.path.getsize(path) else \
+                np.zeros(0, np.uint8)
+        except (OSError, ValueError):
+            return None
+        if zlib.crc32(pixels) != index["crc"]:
+            return None
+        height, lines, start = index["height"], [], 0
+        for width in index["widths"]:
+            if width is None:
+                lines.append(None)
+                continue
+            stop = start + height * width
+            lines.append(pixels[start:stop].reshape(height, width))
+            start = stop
+        return lines, {int(i): reason for i, reason in index["failures"].items()}
+
+    def __len__(self):
+        return len(self._lines)
+
+    def __getitem__(self, index):
+        """Return line `index`: uint8, (height, width), ink bright."""
+        return self._lines[index]

@@ -1,0 +1,8 @@
+"""Sources of text lines, the alphabet, and batches."""
+
+from . import iam, synthetic, table  # noqa: F401 - registers the sources
+from .alphabet import Alphabet, normalise
+from .base import LineDataset, LineSample, SkipReport, list_datasets, load_grey, open_dataset
+
+__all__ = ["Alphabet", "normalise", "LineDataset", "LineSample", "SkipReport", "list_datasets",
+           "load_grey", "open_dataset"]

@@ -1,0 +1,133 @@
+"""Lines listed in a table: TSV or CSV with the columns ``file`` and ``text``."""
+
+import csv
+import os
+
+from ..exceptions import DataError, MissingDataError
+from .alphabet import normalise
+from .base import DATASETS, LineDataset, LineSample, SkipReport
+
+__all__ = ["open_table"]
+
+
+def _rows(path, delimiter, quoting):
+    """Yield (line number, cells) of the table `path`."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as source:
+            content = source.read()
+    except FileNotFoundError:
+        raise MissingDataError(f"{path}: no such table of lines; it should be a TSV or CSV file "
+                               "with a header row that names the columns file and text") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = error.object[:error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    if "\0" in content:
+        line = content[:content.index("\0")].count("\n") + 1
+        raise DataError(f"{path}, line {line}: holds a NUL character; not a text table")
+    if quoting:
+        reader = csv.reader(content.splitlines(keepends=True), delimiter=delimiter, strict=True)
+        try:
+            for cells in reader:
+                yield reader.line_num, cells
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+    else:
+        # Not splitlines(): U+2028 and the like may stand inside a transcript.
+        rows = content.replace("\r\n", "\n").split("\n")
+        if rows[-1] == "":
+            rows.pop()
+        for number, row in enumerate(rows, 1):
+            yield number, row.split(delimiter)
+
+
+@DATASETS.register("table")
+def open_table(path, split=None, images=None, file_column="file", text_column="text",
+               writer_column="writer", delimiter=None, quoting=None, alphabet=None,
+               on_error="skip", check_images=False):
+    """Open a table of line images and transcripts.
+
+    Parameters
+    ----------
+    path : str
+        UTF-8 table with one header row. A file ending in ``.csv`` is comma-separated with
+        quoting, any other tab-separated without (a ``"`` is a character), unless told.
+    split : str, optional
+        Name of the split; the table's file name without ending by default.
+    images : str, optional
+        Folder that the ``file`` column is relative to; the table's own folder by default.
+    file_column, text_column, writer_column : str
+        Names of the columns; the writer column may be missing. Others are kept in
+        ``sample.extra``.
+    delimiter : str, optional
+    quoting : bool, optional
+    alphabet : Alphabet, optional
+        Lines with characters outside it are skipped (reported) or fatal.
+    on_error : {"skip", "raise"}
+        What happens to a row that cannot be used: wrong number of cells, empty file name
+        or text, missing image, unknown character, a file that stood before.
+    check_images : bool
+        Decode every image now, so that broken ones are reported at opening.
+
+    Returns
+    -------
+    LineDataset
+        Ids are the ``file`` cells.
+
+    Raises
+    ------
+    MissingDataError
+        No such table.
+    DataError
+        Not UTF-8, no header, missing column (the message names file and line), or any bad
+        row when ``on_error="raise"``.
+    """
+    path = os.fspath(path)
+    is_csv = path.lower().endswith(".csv")
+    delimiter = delimiter or ("," if is_csv else "\t")
+    quoting = is_csv if quoting is None else quoting
+    folder = os.path.dirname(path) if images is None else images
+    report = SkipReport(on_error)
+    rows = _rows(path, delimiter, quoting)
+    _, header = next(rows, (0, None))
+    if not header or header == [""]:
+        raise DataError(f"{path}: empty; the first row must name the columns")
+    for column in (file_column, text_column):
+        if column not in header:
+            raise DataError(f"{path}, line 1: no column {column!r}; found: {', '.join(header)}")
+    if len(set(header)) != len(header):
+        raise DataError(f"{path}, line 1: a column name stands twice")
+    samples, seen = [], set()
+    for number, cells in rows:
+        where = f"{os.path.basename(path)}:{number}"
+        if cells in ([], [""]):
+            continue
+        if len(cells) != len(header):
+            report.add(where, "malformed row", f"{path}, line {number}: {len(cells)} cells, "
+                                               f"the header has {len(header)}")
+            continue
+        row = dict(zip(header, cells))
+        file, text = row.pop(file_column), normalise(row.pop(text_column))
+        if not file or not text.strip():
+            report.add(file or where, "empty cell",
+                       f"{path}, line {number}: no {'text' if file else 'file name'}")
+            continue
+        if file in seen:
+            report.add(file, "repeated file", f"{path}, line {number}")
+            continue
+        image = os.path.join(folder, file)
+        if not os.path.isfile(image):
+            report.add(file, "missing image", f"{path}, line {number}: {image} is not there")
+            continue
+        if alphabet is not None and (unknown := alphabet.unknown(text)):
+            report.add(file, "outside the alphabet", f"{path}, line {number}: "
+                       + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
+            continue
+        seen.add(file)
+        writer = row.pop(writer_column, None)
+        samples.append(LineSample(file, text, image, writer, row))
+    name = os.path.splitext(os.path.basename(path))[0]
+    table = os.path.basename(os.path.dirname(os.path.abspath(path)))
+    dataset = LineDataset(f"table {table}", split or name, samples, report)
+    return dataset.drop_unreadable() if check_images else dataset

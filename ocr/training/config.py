@@ -1,0 +1,153 @@
+"""Settings of an experiment: what a YAML file given to ``ocr train`` holds."""
+
+from dataclasses import dataclass, field
+
+from ..exceptions import ConfigError
+from ..transforms import AugmentConfig, PreprocessConfig
+
+__all__ = ["DataConfig", "ModelConfig", "TrainingConfig", "ExperimentConfig"]
+
+OPTIMISERS = ("adam", "adamw")
+SCHEDULES = ("cosine", "plateau", "constant")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the lines come from.
+
+    Attributes
+    ----------
+    source : str
+        A registered data source (``ocr list``).
+    options : dict
+        Options of the source common to all splits.
+    train, validation, test : dict
+        Options of the source for each split; they go before `options`.
+    cache : str or None
+        Folder for decoded lines; None keeps them in memory.
+    """
+
+    source: str = "table"
+    options: dict = field(default_factory=dict)
+    train: dict = field(default_factory=dict)
+    validation: dict = field(default_factory=dict)
+    test: dict = field(default_factory=dict)
+    cache: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Network by name, and the settings that differ from its preset's.
+
+    `pretrained` is "", "imagenet" (the model zoo's ResNet34 v1), or a file: Gluon ``.params``,
+    or a torchvision ResNet34 state dict (``.pth``, ``.pt``).
+    """
+
+    name: str = "small"
+    options: dict = field(default_factory=dict)
+    pretrained: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    optimiser : {"adam", "adamw"}
+        adamw applies `weight_decay` apart from the gradient, on weights alone.
+    learning_rate : float
+        Peak, after the warm-up.
+    final_learning_rate : float
+        Share of the peak at which the cosine ends, or below which plateau does not go.
+    warmup_steps : int
+    schedule : {"cosine", "plateau", "constant"}
+    plateau_patience, plateau_factor :
+        After so many validations without a better CER the rate is multiplied by the factor.
+    weight_decay : float
+    clip : float
+        Largest global gradient norm; 0 for none.
+    shortcut_weight : float
+        Weight of the shortcut branch's CTC loss, where the network has one.
+    ema : float
+        Decay of the moving average of the weights, used for validation and kept as the best
+        checkpoint; 0 for none.
+    patience : int
+        Stop after so many validations without a better CER; 0 never.
+    validate_every : int
+        Epochs between validations.
+    seed : int
+    device : str
+        "auto", "cpu", "gpu" or "gpu:0,1" (the batch is split over several).
+    workers : int
+        Threads that prepare batches; 0 prepares them between steps.
+    checkpoint_minutes : float
+        Minutes between writes of the last checkpoint inside an epoch.
+    log_images : int
+        Validation lines shown in mxboard with truth and reading; 0 for none.
+    initial_checkpoint : str or None
+        Start from these weights (of the same network; an output layer for another alphabet
+        takes over the characters both have).
+    """
+
+    epochs: int = 30
+    batch_size: int = 12
+    optimiser: str = "adamw"
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.02
+    warmup_steps: int = 300
+    schedule: str = "cosine"
+    plateau_patience: int = 4
+    plateau_factor: float = 0.3
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    shortcut_weight: float = 0.3
+    ema: float = 0.998
+    patience: int = 0
+    validate_every: int = 1
+    seed: int = 1
+    device: str = "auto"
+    workers: int = 1
+    checkpoint_minutes: float = 5.0
+    log_images: int = 8
+    initial_checkpoint: str | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training: {name} must be at least 1")
+        for name in ("warmup_steps", "patience", "workers", "plateau_patience", "weight_decay",
+                     "clip", "shortcut_weight", "log_images", "checkpoint_minutes"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"training: {name} must not be negative")
+        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"training: unknown {name} {getattr(self, name)!r}; "
+                                  f"known: {', '.join(known)}")
+        if not self.learning_rate > 0 or not 0 <= self.final_learning_rate <= 1:
+            raise ConfigError("training: learning_rate must be positive and "
+                              "final_learning_rate in 0..1")
+        if not 0 <= self.ema < 1 or not 0 < self.plateau_factor < 1:
+            raise ConfigError("training: ema must lie in 0..1 and plateau_factor inside 0..1")
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """All of an experiment; stored in each of its checkpoints.
+
+    Attributes
+    ----------
+    output : str
+        Folder of checkpoints and logs.
+    alphabet : str
+        "data" (the training transcripts' characters), a preset ("iam", "ascii"), or a file.
+    """
+
+    output: str
+    data: DataConfig = field(default_factory=DataConfig)
+    alphabet: str = "data"
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -1,0 +1,160 @@
+"""Adam with decoupled weight decay, gradient clipping, schedules and averaged weights."""
+
+import math
+
+import numpy as np
+
+from ..backend import gluon, nd
+from ..exceptions import CheckpointError
+
+__all__ = ["Optimiser", "WeightAverage", "learning_rate_at"]
+
+
+def learning_rate_at(step, total_steps, config, plateau_scale=1.0):
+    """Return the learning rate of a step (counted from 0).
+
+    Parameters
+    ----------
+    step, total_steps : int
+    config : TrainingConfig
+    plateau_scale : float
+        What the plateau schedule has multiplied the rate by so far.
+    """
+    peak, floor = config.learning_rate, config.learning_rate * config.final_learning_rate
+    if step < config.warmup_steps:
+        return peak * (step + 1) / config.warmup_steps
+    if config.schedule == "cosine":
+        done = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
+        return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    if config.schedule == "plateau":
+        return max(peak * plateau_scale, floor)
+    return peak
+
+
+class Optimiser:
+    """MXNet's Adam, with clipping by global norm and, for AdamW, decay apart from the gradient.
+
+    Parameters
+    ----------
+    net : mxnet.gluon.Block
+    config : TrainingConfig
+    """
+
+    def __init__(self, net, config):
+        self.config = config
+        decoupled = config.optimiser == "adamw"
+        named = net._collect_params_with_prefix()
+        self.names = [n for n, p in sorted(named.items()) if p.grad_req != "null"]
+        self.parameters = [named[n] for n in self.names]
+        self.contexts = self.parameters[0].list_ctx()
+        self.trainer = gluon.Trainer(
+            self.parameters, "adam",
+            {"learning_rate": config.learning_rate, "wd": 0.0 if decoupled else config.weight_decay,
+             # MXNet's own default; PyTorch has the same.
+             "epsilon": 1e-8},
+            kvstore="device", update_on_kvstore=False if len(self.contexts) > 1 else None)
+        # Biases and normalisation are not decayed.
+        self._decayed = [p for p in self.parameters if len(p.shape) > 1] if decoupled else []
+
+    def step(self, learning_rate):
+        """Update from the gradients; returns the gradients' global norm before clipping.
+
+        A norm that is not finite leaves the weights alone.
+        """
+        if len(self.contexts) > 1:
+            self.trainer.allreduce_grads()
+        norms = [self._clip(context) for context in self.contexts]
+        if not math.isfinite(norms[0]):
+            return norms[0]
+        self.trainer.set_learning_rate(learning_rate)
+        if len(self.contexts) > 1:
+            self.trainer.update(1)
+        else:
+            self.trainer.step(1)
+        keep = 1 - learning_rate * self.config.weight_decay
+        if self._decayed and keep != 1:
+            for parameter in self._decayed:
+                for value in parameter.list_data():
+                    value *= keep
+        return norms[0]
+
+    def _clip(self, context):
+        gradients = [p.grad(context) for p in self.parameters]
+        squares = nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
+        norm = float(nd.sqrt(squares.sum()).asscalar())
+        if self.config.clip and norm > self.config.clip:
+            for gradient in gradients:
+                gradient *= self.config.clip / norm
+        return norm
+
+    # -- state ----------------------------------------------------------------------------
+
+    def state(self):
+        """Return (number of updates, {name: NumPy array}) of the moments."""
+        updater = self.trainer._updaters[0]
+        arrays = {}
+        for index, name in enumerate(self.names):
+            if index in updater.states:
+                for kind, value in zip(("mean", "variance"), updater.states[index]):
+                    arrays[f"adam/{kind}/{name}"] = value.asnumpy()
+        return int(self.trainer._optimizer.num_update), arrays
+
+    def load_state(self, updates, arrays):
+        """Set what `state` returned; `CheckpointError` when it is another network's."""
+        optimizer = self.trainer._optimizer
+        for updater, context in zip(self.trainer._updaters, self.contexts):
+            for index, name in enumerate(self.names):
+                try:
+                    moments = tuple(nd.array(arrays[f"adam/{kind}/{name}"], ctx=context,
+                                             dtype=np.float32) for kind in ("mean", "variance"))
+                except KeyError:
+                    raise CheckpointError(f"no optimiser state of {name}") from None
+                updater.states[index] = moments
+                updater.states_synced[index] = True
+        for device in range(len(self.contexts)):
+            optimizer._set_current_context(device)
+            for index in range(len(self.names)):
+                optimizer._index_update_count[index] = updates
+        optimizer.num_update = updates
+
+
+class WeightAverage:
+    """Exponential moving average of the trained weights.
+
+    Parameters
+    ----------
+    optimiser : Optimiser
+    decay : float
+        Of the average; it starts lower, so that early weights are soon forgotten.
+    """
+
+    def __init__(self, optimiser, decay):
+        self.names, self.parameters = optimiser.names, optimiser.parameters
+        self.decay = decay
+        self.context = optimiser.contexts[0]
+        self.values = [p.data(self.context).copy() for p in self.parameters]
+
+    def update(self, step):
+        """Take in the weights after `step` (counted from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for value, parameter in zip(self.values, self.parameters):
+            value *= decay
+            value += (1 - decay) * parameter.data(self.context)
+
+    def swap(self):
+        """Exchange the averaged and the current weights; call it twice to undo."""
+        for index, parameter in enumerate(self.parameters):
+            current = parameter.data(self.context).copy()
+            parameter.set_data(self.values[index])
+            self.values[index] = current
+
+    def state(self):
+        """Return {name: NumPy array}."""
+        return {f"ema/{n}": v.asnumpy() for n, v in zip(self.names, self.values)}
+
+    def load_state(self, arrays):
+        """Set what `state` returned."""
+        try:
+            self.values = [nd.array(arrays[f"ema/{n}"], ctx=self.context) for n in self.names]
+        except KeyError as error:
+            raise CheckpointError(f"no averaged weight {error}") from None

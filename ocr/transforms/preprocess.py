@@ -1,0 +1,141 @@
+"""From a grey image to what the network reads: polarity, height, margins, standardisation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..exceptions import ConfigError, DataError
+
+__all__ = ["PreprocessConfig", "resize_line", "standardise", "line_to_input", "ORIGINAL_MEAN",
+           "ORIGINAL_STD"]
+
+#: Mean and standard deviation of the original notebook's 60x800 boxes, on a 0..1 scale.
+ORIGINAL_MEAN = 0.942532484060557
+ORIGINAL_STD = 0.15926149044640417
+
+POLARITIES = ("auto", "dark", "light")
+SCALINGS = ("ink", "original")
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """How an image becomes a line of fixed height.
+
+    Attributes
+    ----------
+    height : int
+        Height in pixels after scaling.
+    width : int or None
+        None keeps the aspect: the width follows from the height. A number makes a box of
+        height x width, into which the line is fitted, centred in height, left in width.
+    polarity : {"auto", "dark", "light"}
+        Whether the ink is darker or lighter than the paper; "auto" looks at the median.
+    scaling : {"ink", "original"}
+        "ink": paper 0, darkest ink about 1, by each line's own percentiles, so that pencil
+        and pen look alike and padding is paper. "original": the original notebook's mean
+        and standard deviation.
+    margin : int
+        Columns of paper added on the left and the right.
+    min_width, max_width : int
+        In pixels after scaling, without margins. Narrower lines are padded, wider ones are
+        squeezed to `max_width`.
+    """
+
+    height: int = 64
+    width: int | None = None
+    polarity: str = "auto"
+    scaling: str = "ink"
+    margin: int = 8
+    min_width: int = 16
+    max_width: int = 4096
+
+    def __post_init__(self):
+        if self.height < 8 or self.min_width < 1 or self.max_width < self.min_width:
+            raise ConfigError("preprocess: height must be >= 8 and 1 <= min_width <= max_width")
+        if self.margin < 0:
+            raise ConfigError("preprocess: margin must not be negative")
+        if self.polarity not in POLARITIES:
+            raise ConfigError(f"preprocess: unknown polarity {self.polarity!r}; "
+                              f"known: {', '.join(POLARITIES)}")
+        if self.scaling not in SCALINGS:
+            raise ConfigError(f"preprocess: unknown scaling {self.scaling!r}; "
+                              f"known: {', '.join(SCALINGS)}")
+
+
+def resize_line(grey, config):
+    """Scale a line to `config.height` and make its ink bright on dark paper.
+
+    Parameters
+    ----------
+    grey : numpy.ndarray
+        uint8, (height, width).
+    config : PreprocessConfig
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (config.height, width), ink bright (inverted for dark ink), without margins.
+
+    Raises
+    ------
+    DataError
+        Not a two-dimensional uint8 image with pixels.
+    """
+    from PIL import Image
+
+    if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
+        raise DataError(f"expected a grey uint8 image, not {grey.dtype} of shape {grey.shape}")
+    dark = config.polarity == "dark" or (config.polarity == "auto" and np.median(grey) > 127)
+    ink = 255 - grey if dark else grey
+    height, width = ink.shape
+    if config.width is not None:
+        scale = min(config.height / height, config.width / width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        size = (min(size[0], config.width), min(size[1], config.height))
+        small = np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR))
+        box = np.full((config.height, config.width), _paper(ink), np.uint8)
+        top = (config.height - size[1]) // 2
+        box[top:top + size[1], :size[0]] = small
+        return box
+    target = round(width * config.height / height)
+    target = min(max(target, 1), config.max_width)
+    return np.asarray(Image.fromarray(ink).resize((target, config.height), Image.BILINEAR))
+
+
+def _paper(ink):
+    """Brightness of the paper of an ink-bright image: its median."""
+    return np.uint8(np.median(ink))
+
+
+def standardise(ink, config):
+    """Turn the ink-bright uint8 image of `resize_line` into float32, same shape.
+
+    With ``scaling="ink"`` the paper is 0 and dark strokes lie near 1; with "original" the
+    values are those of the original notebook (dark ink negative, white 0.36).
+    """
+    if config.scaling == "original":
+        return ((255 - ink.astype(np.float32)) / 255 - ORIGINAL_MEAN) / np.float32(ORIGINAL_STD)
+    paper = float(np.median(ink))
+    # Strokes cover 5 to 20% of a line; far fewer pixels are pure ink.
+    strong = float(np.percentile(ink, 98))
+    span = max(strong - paper, 24.0)
+    return np.clip((ink.astype(np.float32) - paper) / np.float32(span), 0.0, 1.5)
+
+
+def line_to_input(ink, config):
+    """Standardise an ink-bright line and add margins and minimum width.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (height, width + 2 * margin); exactly (height, config.width) for a box.
+    """
+    values = standardise(ink, config)
+    if config.width is not None:
+        return values
+    height, width = values.shape
+    total = max(width, config.min_width) + 2 * config.margin
+    paper = 0.0 if config.scaling == "ink" else (1 - ORIGINAL_MEAN) / ORIGINAL_STD
+    line = np.full((height, total), paper, np.float32)
+    line[:, config.margin:config.margin + width] = values
+    return line
