@@ -16,7 +16,7 @@ tools:
 	  fi; \
 	fi
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
-	  sys.exit(0 if (3, 10) <= v <= (3, 11) else "MXNet 1.9 needs Python 3.10 or 3.11")'
+	  sys.exit(0 if (3, 9) <= v <= (3, 11) else "MXNet 1.9 needs Python 3.9 to 3.11")'
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(MAKE) tools

@@ -7,6 +7,8 @@ from ocr.exceptions import LanguageModelError, MissingDataError
 __all__ = ["write_arpa", "check_arpa", "read_unigrams", "read_arpa", "ArpaModel"]
 
 _COUNT_LINE = re.compile(rb"ngram (\d+)=(\d+)\s*")
+#: KenLM's log probability of unknown words in a model without <unk>.
+_UNKNOWN_MISSING = -100.0
 _SECTION_LINE = re.compile(rb"\\(\d+)-grams:\s*")
 
 
@@ -42,20 +44,17 @@ def write_arpa(path, model):
 
 def _open(path):
     try:
-        source = open(path, "rb")
+        return open(path, "rb")
     except FileNotFoundError:
         raise MissingDataError(f"{path}: no such ARPA file") from None
     except OSError as error:
         raise LanguageModelError(f"{path}: cannot be read ({error.strerror})") from None
-    return source
 
 
 def _read_counts(path, source):
     """Return the counts of the ``\\data\\`` section, leaving `source` behind it."""
-    for raw in source:
-        if raw.strip() and not raw.startswith(b"#"):
-            break
-    else:
+    raw = next((line for line in source if line.strip() and not line.startswith(b"#")), None)
+    if raw is None:
         raise LanguageModelError(f"{path}: empty; not an ARPA file")
     if raw.startswith(b"\x1f\x8b"):
         raise LanguageModelError(f"{path}: compressed; unpack it first (gunzip)")
@@ -67,8 +66,8 @@ def _read_counts(path, source):
             break
         match = _COUNT_LINE.fullmatch(raw)
         if not match or int(match[1]) != len(counts) + 1:
-            raise LanguageModelError(
-                f"{path}: bad line in its \\data\\ section: {raw[:60].decode('utf-8', 'replace')!r}")
+            raise LanguageModelError(f"{path}: bad line in its \\data\\ section: "
+                                     f"{raw[:60].decode('utf-8', 'replace').strip()!r}")
         counts.append(int(match[2]))
     if not counts:
         raise LanguageModelError(f"{path}: its \\data\\ section names no n-grams")
@@ -126,9 +125,7 @@ def _check_section(path, order, found, counts):
 
 def _entries(path, source, order, count):
     """Yield (text, log probability, backoff) of the section of `order`, which comes next."""
-    for raw in source:
-        if raw.strip():
-            break
+    raw = next((line for line in source if line.strip()), b"")
     match = _SECTION_LINE.fullmatch(raw)
     if not match or int(match[1]) != order:
         raise LanguageModelError(f"{path}: no section of {order}-grams where it should be")
@@ -138,11 +135,12 @@ def _entries(path, source, order, count):
             # Only these separate in ARPA files; str.split() would also cut at U+00A0 and such.
             fields = raw.decode("utf-8").rstrip("\r\n").split("\t")
             text = " ".join(field for field in fields[1].split(" ") if field)
+            log_prob = float(fields[0])
             backoff = float(fields[2]) if len(fields) > 2 else 0.0
-            yield text, float(fields[0]), backoff
         except (IndexError, ValueError):
             raise LanguageModelError(f"{path}: bad {order}-gram line "
                                      f"{raw[:60].decode('utf-8', 'replace').strip()!r}") from None
+        yield text, log_prob, backoff
 
 
 def read_unigrams(path):
@@ -197,7 +195,7 @@ class ArpaModel:
             if entry is not None:
                 return total + entry[0], len(context) + 1
             if not context:
-                return float("-inf"), 0
+                return _UNKNOWN_MISSING, 0
             total += self.ngrams[len(context) - 1].get(" ".join(context), (0.0, 0.0))[1]
             context = context[1:]
 

@@ -85,8 +85,8 @@ def tokenise(text, unit, reserved="error", where="text"):
         skipped += text.count(SPACE_TOKEN)
         text = text.replace(SPACE_TOKEN, "")
     text = text.strip()
-    # split() is quick and knows every kind of whitespace; only odd lines need more.
-    if text.count(" ") + 1 == len(text.split()):
+    # Quick for the usual line, whose only whitespace is single spaces.
+    if " ".join(text.split()) == text:
         return list(text.replace(" ", SPACE_TOKEN)), skipped
     return [SPACE_TOKEN if character.isspace() else character for character in text], skipped
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from ocr.exceptions import ConfigError, LanguageModelError
 
-__all__ = ["FALLBACK_DISCOUNTS", "OrderTable", "KneserNeyModel", "index_sentences", "estimate"]
+__all__ = ["FALLBACK_DISCOUNTS", "OrderTable", "KneserNeyModel", "index_sentences", "estimate",
+           "check_settings"]
 
 #: lmplz's discounts for adjusted counts 1, 2 and 3+ where the closed form fails.
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
@@ -281,7 +282,8 @@ def _log10(values):
     return np.minimum(logs, 0).astype(np.float32)
 
 
-def _check(order, fallback, prune):
+def check_settings(order, fallback=None, prune=()):
+    """Raise `ConfigError` if a setting of `estimate` is out of range."""
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ConfigError(f"the order must be a whole number from 1, not {order!r}")
     if fallback is not None:
@@ -327,7 +329,7 @@ def estimate(words, tokens, order, fallback=FALLBACK_DISCOUNTS, prune=(),
     """
     from tqdm import tqdm
 
-    _check(order, fallback, prune)
+    check_settings(order, fallback, prune)
     if not (tokens > EOS).any():
         raise LanguageModelError("the corpus is empty: it holds no token")
     with tqdm(total=2 * order, desc="estimating", unit="order", disable=None,
@@ -335,7 +337,8 @@ def estimate(words, tokens, order, fallback=FALLBACK_DISCOUNTS, prune=(),
         levels = _count(tokens, len(words), order, progress)
         _adjust(levels)
         discounts, fallen = _discounts(levels, tokens, fallback)
-        thresholds = (list(prune) or [0]) + [list(prune or [0])[-1]] * order
+        given = list(prune) or [0]
+        thresholds = given + given[-1:] * (order - len(given))
         kept = [level.raw > threshold if threshold else None
                 for level, threshold in zip(levels, thresholds)]
         tables = _interpolate(levels, discounts, kept, interpolate_unigrams, progress)

@@ -16,7 +16,7 @@ __all__ = ["from_mapping", "to_mapping", "read_yaml", "apply_overrides"]
 
 def _convert(value, kind, where):
     origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
+    if origin is typing.Union or origin is getattr(types, "UnionType", typing.Union):
         members = typing.get_args(kind)
         if value is None and type(None) in members:
             return None

@@ -6,12 +6,28 @@ from .checkpoint import load_checkpoint
 from .config import from_mapping
 from .exceptions import CheckpointError
 
-__all__ = ["Recogniser", "compute_logits", "load_weights", "weights_of"]
+__all__ = ["Recogniser", "assign", "compute_logits", "load_weights", "weights_of"]
+
+
+def assign(parameter, value):
+    """Set a parameter to `value` (NDArray or NumPy array) on each of its devices.
+
+    Inference leaves convolution weights in a oneDNN layout, into which MXNet's own
+    ``set_data`` sometimes fails to copy ("to.IsDefaultData"); an operator's output is
+    laid out anew.
+    """
+    from .backend import nd
+
+    for target in parameter.list_data():
+        source = value.as_in_context(target.context) if hasattr(value, "as_in_context") \
+            else nd.array(value, ctx=target.context)
+        nd._internal._mul_scalar(source, scalar=1.0, out=target)
 
 
 def weights_of(net):
     """Return a network's parameters as {structural name: NumPy array} (first device's copy)."""
-    return {name: parameter.data(parameter.list_ctx()[0]).asnumpy()
+    # Multiplied by 1: see `assign`.
+    return {name: (parameter.data(parameter.list_ctx()[0]) * 1).asnumpy()
             for name, parameter in net._collect_params_with_prefix().items()}
 
 
@@ -27,7 +43,7 @@ def load_weights(net, weights, where="checkpoint"):
         if parameter.shape != weights[name].shape:
             raise CheckpointError(f"{where}: {name} has shape {weights[name].shape}, "
                                   f"the network needs {parameter.shape}")
-        parameter.set_data(weights[name])
+        assign(parameter, weights[name])
 
 
 def compute_logits(net, prepared, batch_size=16, context=None, workers=1, progress=False):

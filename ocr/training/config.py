@@ -1,6 +1,7 @@
 """Settings of an experiment: what a YAML file given to ``ocr train`` holds."""
 
 from dataclasses import dataclass, field
+from typing import Optional
 
 from ..exceptions import ConfigError
 from ..transforms import AugmentConfig, PreprocessConfig
@@ -32,7 +33,7 @@ class DataConfig:
     train: dict = field(default_factory=dict)
     validation: dict = field(default_factory=dict)
     test: dict = field(default_factory=dict)
-    cache: str | None = None
+    cache: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TrainingConfig:
     workers: int = 1
     checkpoint_minutes: float = 5.0
     log_images: int = 8
-    initial_checkpoint: str | None = None
+    initial_checkpoint: Optional[str] = None
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "validate_every"):
@@ -148,6 +149,6 @@ class ExperimentConfig:
     data: DataConfig = field(default_factory=DataConfig)
     alphabet: str = "data"
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
-    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    augment: Optional[AugmentConfig] = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..backend import gluon, nd
 from ..exceptions import CheckpointError
+from ..recognition import assign
 
 __all__ = ["Optimiser", "WeightAverage", "learning_rate_at"]
 
@@ -132,7 +133,7 @@ class WeightAverage:
         self.names, self.parameters = optimiser.names, optimiser.parameters
         self.decay = decay
         self.context = optimiser.contexts[0]
-        self.values = [p.data(self.context).copy() for p in self.parameters]
+        self.values = [p.data(self.context) * 1 for p in self.parameters]
 
     def update(self, step):
         """Take in the weights after `step` (counted from 1)."""
@@ -144,8 +145,8 @@ class WeightAverage:
     def swap(self):
         """Exchange the averaged and the current weights; call it twice to undo."""
         for index, parameter in enumerate(self.parameters):
-            current = parameter.data(self.context).copy()
-            parameter.set_data(self.values[index])
+            current = parameter.data(self.context) * 1
+            assign(parameter, self.values[index])
             self.values[index] = current
 
     def state(self):

@@ -1,9 +1,7 @@
 """Training a line recogniser with CTC: resumable, logged, chosen on validation CER."""
 
 import os
-import signal
 import time
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -20,23 +18,15 @@ from ..files import write_json
 from ..models import get_model
 from ..models.pretrained import load_pretrained
 from ..recognition import compute_logits, load_weights, weights_of
+from ..signals import Interrupted, collect_signals
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
 
-__all__ = ["Trainer", "Interrupted", "open_split", "make_alphabet", "train"]
+__all__ = ["Trainer", "open_split", "make_alphabet", "train"]
 
 #: Settings that may change between a run and its resumption: they do not shape its numbers.
 FREE_ON_RESUME = {("output",), ("training", "device"), ("training", "workers"),
                   ("training", "checkpoint_minutes"), ("training", "log_images"),
                   ("data", "cache")}
-
-
-class Interrupted(Exception):
-    """Training was stopped by a signal, after the last checkpoint was written."""
-
-    def __init__(self, number, path):
-        super().__init__(f"stopped by {signal.Signals(number).name}; "
-                         f"{path} is written, go on with --resume")
-        self.number = number
 
 
 def open_split(data, split):
@@ -51,30 +41,6 @@ def make_alphabet(setting, dataset):
     if setting in PRESETS:
         return Alphabet.preset(setting)
     return Alphabet.from_file(setting)
-
-
-@contextmanager
-def _signals(numbers=(signal.SIGINT, signal.SIGTERM)):
-    """Collect signals instead of dying of them; yields the list of those received."""
-    received, before = [], {}
-
-    def note(number, frame):
-        # A second one means it.
-        if received:
-            signal.signal(number, before.get(number, signal.SIG_DFL))
-        received.append(number)
-
-    try:
-        for number in numbers:
-            before[number] = signal.signal(number, note)
-    except ValueError:
-        # Not the main thread: whoever runs it deals with signals.
-        pass
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Trainer:
@@ -163,6 +129,7 @@ class Trainer:
 
     def save_last(self):
         """Write ``last.ckpt``: weights, optimiser, average, progress, settings."""
+        nd.waitall()
         updates, arrays = self.optimiser.state()
         if self.average:
             arrays.update(self.average.state())
@@ -205,7 +172,7 @@ class Trainer:
         for report in (self.prepared.dataset.report, self.validation.dataset.report):
             if len(report):
                 self.say(f"{report} (listed in skipped.json)")
-        with _signals() as received, SummaryWriter(
+        with collect_signals() as received, SummaryWriter(
                 os.path.join(self.config.output, "logs"), flush_secs=10,
                 verbose=False) as self._writer:
             self._saved = time.monotonic()
@@ -319,6 +286,7 @@ class Trainer:
 
     def _validate(self, entry):
         settings, state = self.config.training, self.state
+        nd.waitall()
         if self.average:
             self.average.swap()
         try:

@@ -1,6 +1,7 @@
 """From a grey image to what the network reads: polarity, height, margins, standardisation."""
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class PreprocessConfig:
     """
 
     height: int = 64
-    width: int | None = None
+    width: Optional[int] = None
     polarity: str = "auto"
     scaling: str = "ink"
     margin: int = 8

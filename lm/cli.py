@@ -1,0 +1,182 @@
+"""The ``lm`` command: ``lm train`` and ``lm perplexity``."""
+
+import argparse
+import json
+import os
+import sys
+
+from ocr.exceptions import ConfigError, OCRError
+
+__all__ = ["main"]
+
+
+class _UsageError(Exception):
+    pass
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line."""
+
+    def error(self, message):
+        raise _UsageError(f"{message} (see: {self.prog} --help)")
+
+
+def _train_parser(commands):
+    # Defaults live in NgramConfig: an option that is not given must not hide the YAML file's.
+    parser = commands.add_parser(
+        "train", argument_default=argparse.SUPPRESS,
+        help="train an n-gram model on text files",
+        description="Train an n-gram model (interpolated modified Kneser-Ney) and write "
+                    "NAME.arpa, NAME.unigrams.txt, NAME.json and, where KenLM's build_binary "
+                    "is found, NAME.bin.")
+    parser.add_argument("corpus", nargs="*", metavar="CORPUS",
+                        help="UTF-8 text, one sentence a line")
+    parser.add_argument("--output", metavar="NAME", help="path of the model, without ending")
+    parser.add_argument("--order", type=int, metavar="N", help="highest order (default 3)")
+    parser.add_argument("--unit", choices=("word", "character"), help="default: word")
+    parser.add_argument("--heldout", nargs="+", metavar="FILE",
+                        help="text to report perplexity and unknown words of")
+    parser.add_argument("--estimator", choices=("auto", "lmplz", "builtin"),
+                        help="auto (default): lmplz where it is found, else builtin; both give "
+                             "the same figures")
+    parser.add_argument("--lmplz", metavar="PATH", help="KenLM's lmplz (default: on PATH)")
+    parser.add_argument("--build-binary", metavar="PATH",
+                        help="KenLM's build_binary (default: on PATH)")
+    parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
+                        help="kind of KenLM binary (default trie)")
+    parser.add_argument("--discount-fallback", action=argparse.BooleanOptionalAction,
+                        help="fixed discounts where the corpus is too small for its own "
+                             "(default: yes)")
+    parser.add_argument("--fallback-discounts", nargs=3, type=float, metavar=("D1", "D2", "D3"),
+                        help="default: 0.5 1 1.5")
+    parser.add_argument("--prune", nargs="+", type=int, metavar="COUNT",
+                        help="drop n-grams seen at most this often, for each order; the first "
+                             "must be 0, the last holds for the orders that follow")
+    parser.add_argument("--interpolate-unigrams", action=argparse.BooleanOptionalAction,
+                        help="as lmplz does by default (default: yes)")
+    parser.add_argument("--reserved", choices=("error", "skip"),
+                        help="words such as <s> in the text: refuse (default), or leave out and "
+                             "count")
+    parser.add_argument("--blank-lines", choices=("keep", "skip"),
+                        help="keep (default): a blank line is an empty sentence, as for lmplz")
+    parser.add_argument("--memory", metavar="SIZE", help="sorting memory of lmplz (default 1G)")
+    parser.add_argument("--config", metavar="YAML",
+                        help="file of these options, with _ for -; the command line wins")
+    parser.add_argument("--json", action="store_true", help="print the model's metadata as JSON")
+    parser.set_defaults(run=_train)
+
+
+def _perplexity_parser(commands):
+    parser = commands.add_parser(
+        "perplexity", help="perplexity and unknown words of text under a model",
+        description="Report the perplexity of text files under an n-gram model, and the share "
+                    "of words that it does not know.")
+    parser.add_argument("model", metavar="MODEL", help="NAME, NAME.arpa or NAME.bin")
+    parser.add_argument("text", nargs="+", metavar="TEXT", help="UTF-8 text, one sentence a line")
+    parser.add_argument("--unit", choices=("word", "character"),
+                        help="for models that were not trained with lm train")
+    parser.add_argument("--reserved", choices=("error", "skip"), default="error",
+                        help="words such as <s> in the text: refuse (default), or leave out")
+    parser.add_argument("--blank-lines", choices=("keep", "skip"), default="keep",
+                        help="keep (default): a blank line is an empty sentence")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=_perplexity)
+
+
+def _parser():
+    parser = _Parser(prog="lm", description="Train and measure n-gram language models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _train_parser(commands)
+    _perplexity_parser(commands)
+    return parser
+
+
+def _train_config(arguments):
+    """Merge the YAML file and the command line into an `NgramConfig`."""
+    from ocr.config import from_mapping, read_yaml
+
+    from .ngram import NgramConfig
+
+    given = {name: value for name, value in vars(arguments).items()
+             if name not in ("command", "run", "config", "json")}
+    if not given.get("corpus"):
+        given.pop("corpus", None)
+    path = getattr(arguments, "config", None)
+    settings = read_yaml(path) if path else {}
+    for name in ("corpus", "heldout"):
+        if isinstance(settings.get(name), str):
+            settings[name] = [settings[name]]
+    settings.update(given)
+    for name, how in (("corpus", "a CORPUS file"), ("output", "--output NAME")):
+        if not settings.get(name):
+            raise ConfigError(f"train needs {how}")
+    return from_mapping(NgramConfig, settings)
+
+
+def _train(arguments):
+    from .ngram import train_ngram
+
+    config = _train_config(arguments)
+    model = train_ngram(config)
+    metadata = model.metadata
+    if getattr(arguments, "json", False):
+        print(json.dumps(metadata, ensure_ascii=False, indent=2))
+        return
+    corpus = metadata["corpus"]
+    print(f"{model.path}: order {model.order}, {model.unit}s, {metadata['estimator']} estimator")
+    print(f"corpus: {corpus['sentences']:,} sentences, {corpus['tokens']:,} tokens, "
+          f"{corpus['types']:,} types"
+          + (f", {corpus['skipped_tokens']:,} skipped" if corpus["skipped_tokens"] else ""))
+    print("n-grams: " + ", ".join(f"{count:,}" for count in metadata["ngrams"]))
+    if metadata["fallback_orders"]:
+        orders = ", ".join(map(str, metadata["fallback_orders"]))
+        print(f"fallback discounts for order {orders}")
+    if "heldout" in metadata:
+        from .ngram import PerplexityReport
+
+        report = {key: value for key, value in metadata["heldout"].items() if key != "files"}
+        print(f"held-out text: {PerplexityReport(**report)}")
+
+
+def _perplexity(arguments):
+    from dataclasses import asdict
+
+    from .corpus import Corpus
+    from .ngram import load_ngram, perplexity
+
+    model = load_ngram(arguments.model, unit=arguments.unit)
+    texts = Corpus(arguments.text, model.unit, arguments.reserved, arguments.blank_lines)
+    report = perplexity(model, texts)
+    if arguments.json:
+        names = [os.path.basename(path) for path in arguments.text]
+        print(json.dumps({"model": os.path.basename(model.path), "files": names,
+                          **asdict(report)}, ensure_ascii=False, indent=2))
+    else:
+        print(report)
+
+
+def main(argv=None):
+    """Run the ``lm`` command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        0; 2 after an error, told in one line on stderr; 130 after Ctrl-C.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        arguments.run(arguments)
+    except SystemExit as leave:  # --help
+        return leave.code or 0
+    except KeyboardInterrupt:
+        print("lm: interrupted", file=sys.stderr)
+        return 130
+    except (OCRError, _UsageError, OSError) as error:
+        print(f"lm: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0

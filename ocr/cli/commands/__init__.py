@@ -1,0 +1,14 @@
+"""The subcommands, one module each: ``add_arguments(parser)`` and ``run(arguments)``."""
+
+from . import denoise_data, evaluate, listing, recognise, synth, train, tune
+
+#: name -> (module, one-line help)
+COMMANDS = {
+    "train": (train, "train a network"),
+    "evaluate": (evaluate, "score decoders on a split"),
+    "tune": (tune, "choose a decoder's settings on the validation split"),
+    "recognise": (recognise, "read line images"),
+    "denoise-data": (denoise_data, "write pairs of truth and reading"),
+    "synth": (synth, "write synthetic handwriting as an IAM folder"),
+    "list": (listing, "list models, decoders, data sources and alphabets"),
+}

@@ -1,0 +1,24 @@
+"""List what can be chosen by name."""
+
+
+def add_arguments(parser):
+    parser.add_argument("kind", nargs="?", default="all",
+                        choices=("all", "models", "decoders", "data", "alphabets"))
+
+
+def run(arguments):
+    from ...data import list_datasets
+    from ...data.alphabet import PRESETS
+    from ...decoding import list_decoders
+
+    kinds = {"data": list_datasets, "alphabets": lambda: sorted(PRESETS),
+             "decoders": list_decoders, "models": _models}
+    wanted = kinds if arguments.kind == "all" else (arguments.kind,)
+    for kind in wanted:
+        print(f"{kind}: {', '.join(kinds[kind]())}")
+
+
+def _models():
+    from ...models import list_models
+
+    return list_models()

@@ -1,0 +1,339 @@
+import dataclasses
+import json
+import math
+import shutil
+
+import pytest
+
+import lm.ngram as ngram
+from lm.arpa import read_arpa
+from lm.corpus import Corpus
+from lm.ngram import NgramConfig, load_ngram, max_order, perplexity, train_ngram
+from ocr.config import from_mapping
+from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
+
+kenlm = pytest.importorskip("kenlm")
+
+TEXT = """the cat sat on the mat
+the dog sat on the log
+a cat and a dog sat
+
+the cat saw the déjà vu
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_text(TEXT, "utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def train(corpus, tmp_path, no_tools):
+    def run(**settings):
+        return train_ngram(NgramConfig(**{"corpus": (corpus,), "output": tmp_path / "m" / "model",
+                                          **settings}))
+    return run
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_and_metadata(train, tmp_path):
+    model = train(order=3)
+    assert names(tmp_path / "m") == ["model.arpa", "model.json", "model.unigrams.txt"]
+    assert model.path == model.arpa == str(tmp_path / "m" / "model.arpa")
+    assert (model.order, model.unit) == (3, "word")
+    words = sorted(set(TEXT.split()))
+    assert sorted(model.unigrams) == words
+    lines = (tmp_path / "m" / "model.unigrams.txt").read_text("utf-8").split("\n")
+    assert lines == [*model.unigrams, ""]
+    metadata = json.loads((tmp_path / "m" / "model.json").read_text("utf-8"))
+    assert metadata == model.metadata
+    assert metadata["corpus"] == {"files": ["corpus.txt"], "sentences": 5, "tokens": 24,
+                                  "types": len(words), "blank_lines": 1, "skipped_tokens": 0}
+    assert (metadata["estimator"], metadata["order"], metadata["unit"]) == ("builtin", 3, "word")
+    assert metadata["ngrams"] == [len(g) for g in read_arpa(model.arpa).ngrams]
+    assert str(tmp_path) not in json.dumps(metadata)
+
+
+@pytest.mark.parametrize("settings", [
+    dict(order=2), dict(order=3, unit="character"), dict(order=1), dict(order=2, prune=(0, 1))])
+def test_load_gives_what_train_gave(train, tmp_path, settings):
+    model = train(**settings)
+    assert load_ngram(tmp_path / "m" / "model") == model
+    assert load_ngram(str(tmp_path / "m" / "model.arpa")) == model
+    assert load_ngram(tmp_path / "m") == model
+    assert load_ngram(tmp_path / "m" / "model.json") == model
+
+
+def test_character_model(train):
+    model = train(unit="character", order=4)
+    assert "▁" in model.unigrams and "é" in model.unigrams and " " not in model.unigrams
+    assert model.metadata["space_token"] == "▁"
+    assert model.tokenise("a é") == ["a", "▁", "é"]
+    report = perplexity(model, ["the cat", "zzz"])
+    assert (report.sentences, report.tokens, report.oov) == (2, 10, 3)
+
+
+def test_perplexity_by_hand(train):
+    model = train(order=2)
+    arpa = read_arpa(model.arpa)
+    scores = [arpa.log_prob(["<s>"], "the"), arpa.log_prob(["the"], "zebra"),
+              arpa.log_prob(["zebra"], "sat"), arpa.log_prob(["sat"], "</s>")]
+    report = perplexity(model, ["the zebra sat"])
+    assert (report.sentences, report.tokens, report.oov) == (1, 3, 1)
+    assert report.oov_rate == pytest.approx(1 / 3)
+    assert report.log10_prob == pytest.approx(sum(scores), abs=1e-5)
+    assert report.perplexity == pytest.approx(10 ** (-sum(scores) / 4), rel=1e-4)
+    known = scores[0] + scores[2] + scores[3]
+    assert report.perplexity_without_oov == pytest.approx(10 ** (-known / 3), rel=1e-4)
+    assert report.bits_per_token == pytest.approx(math.log2(report.perplexity))
+
+
+def test_perplexity_agrees_with_kenlm(train):
+    model = train(order=3)
+    text = "the cat sat on a unicorn"
+    assert perplexity(model, [text]).perplexity == pytest.approx(
+        kenlm.Model(model.path).perplexity(text), rel=1e-5)
+
+
+def test_perplexity_of_a_uniform_model_is_its_size(train, tmp_path):
+    (tmp_path / "abc.txt").write_text("a b c\n")
+    model = train(corpus=(str(tmp_path / "abc.txt"),), order=1)
+    # a, b, c and </s> come once each; <unk> takes a share of the discounted mass.
+    unknown = 0.5 / 5
+    report = perplexity(model, "c a b\nb a c")
+    assert report.perplexity == pytest.approx(4 / (1 - unknown), rel=1e-5)
+    assert perplexity(model, ["d a"]).oov == 1
+
+
+def test_perplexity_of_a_path_and_of_files(train, corpus):
+    model = train()
+    lines = perplexity(model, TEXT.splitlines())
+    assert perplexity(model.arpa, TEXT) == lines
+    assert perplexity(model, Corpus([corpus])) == lines
+    with pytest.raises(LanguageModelError, match="read by character"):
+        perplexity(model, Corpus([corpus], "character"))
+    with pytest.raises(LanguageModelError, match="no text"):
+        perplexity(model, [])
+    with pytest.raises(LanguageModelError, match="text 2: the word '<unk>'"):
+        perplexity(model, ["fine", "not <unk>"])
+    assert perplexity(model, ["not <unk>"], reserved="skip").tokens == 1
+
+
+def test_heldout_report_is_that_of_the_model(train, tmp_path):
+    heldout = tmp_path / "held.txt"
+    heldout.write_text("the cat sat on the log\na zebra\n")
+    model = train(heldout=(str(heldout),))
+    stored = dict(model.metadata["heldout"])
+    assert stored.pop("files") == ["held.txt"]
+    assert stored == dataclasses.asdict(perplexity(model, Corpus([heldout])))
+    assert stored["oov"] == 1
+
+
+def test_heldout_may_not_be_trained_on(train, corpus, tmp_path):
+    (tmp_path / "link.txt").symlink_to(corpus)
+    with pytest.raises(LanguageModelError, match="both corpus and held-out"):
+        train(heldout=(str(tmp_path / "link.txt"),))
+
+
+def test_order_above_kenlms_limit_is_refused_before_any_work(train, monkeypatch, tmp_path):
+    assert max_order() >= 2
+    monkeypatch.setattr(ngram, "max_order", lambda: 4)
+    with pytest.raises(LanguageModelError, match=r"order 5 is more than .* reads \(4\)"):
+        train(order=5)
+    assert not (tmp_path / "m").exists()
+
+
+def test_max_order_is_what_kenlm_reads(train):
+    model = train(order=max_order(), unit="character")
+    assert kenlm.Model(model.path).order == max_order() == model.scorer().order
+
+
+def test_failures_leave_the_earlier_model_alone(train, tmp_path):
+    train(order=2)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()}
+    (tmp_path / "bad.txt").write_bytes(b"a b\nc\xff\n")
+    with pytest.raises(DataError, match="bad.txt, line 2: not UTF-8"):
+        train(corpus=(str(tmp_path / "bad.txt"),))
+    (tmp_path / "empty.txt").write_text("\n\n")
+    with pytest.raises(LanguageModelError, match="empty"):
+        train(corpus=(str(tmp_path / "empty.txt"),))
+    with pytest.raises(LanguageModelError, match="discounts for order 1"):
+        train(corpus=(str(tmp_path / "corpus.txt"),), discount_fallback=False, unit="character")
+    (tmp_path / "short.txt").write_text("a\nb\n")
+    with pytest.raises(LanguageModelError, match="no n-gram of order 4"):
+        train(corpus=(str(tmp_path / "short.txt"),), order=5)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()} == before
+
+
+def test_lmplz_route(train, fake_lmplz, tmp_path):
+    model = train(order=2, lmplz=fake_lmplz(), reserved="skip", blank_lines="skip")
+    assert model.metadata["estimator"] == "lmplz"
+    assert model.metadata["fallback_orders"] == [1]
+    assert model.unigrams == ("a",)
+    sent = (tmp_path / "lmplz.log").read_text("utf-8").split("\n", 1)[1]
+    assert sent == TEXT.replace("\n\n", "\n")
+    assert load_ngram(tmp_path / "m") == model
+
+
+def test_lmplz_route_in_characters(train, fake_lmplz, tmp_path):
+    train(order=2, lmplz=fake_lmplz(), unit="character")
+    assert (tmp_path / "lmplz.log").read_text("utf-8").split("\n")[1].startswith("t h e ▁ c a t ▁")
+
+
+def test_which_estimator(train, fake_lmplz, monkeypatch, tmp_path):
+    with pytest.raises(LanguageModelError, match="lmplz is not on PATH"):
+        train(estimator="lmplz")
+    with pytest.raises(ConfigError, match="no such program"):
+        train(lmplz=str(tmp_path / "none"))
+    fake_lmplz()
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    assert train(order=2).metadata["estimator"] == "lmplz"
+    assert train(order=2, estimator="builtin").metadata["estimator"] == "builtin"
+
+
+@pytest.mark.parametrize("settings, message", [
+    (dict(order=3), "model of order 2, not 3"),
+    (dict(order=5, corpus="one"), "no n-gram of order 5.*at most 3"),
+    (dict(corpus="none"), "the corpus is empty"),
+])
+def test_lmplz_route_checks_as_the_builtin_does(train, fake_lmplz, tmp_path, settings, message):
+    (tmp_path / "one").write_text("a\n")
+    (tmp_path / "none").write_text("\n")
+    if "corpus" in settings:
+        settings = {**settings, "corpus": (str(tmp_path / settings["corpus"]),)}
+    with pytest.raises(LanguageModelError, match=message):
+        train(lmplz=fake_lmplz(), **settings)
+    assert names(tmp_path / "m") == []
+
+
+def test_lmplz_output_cut_off(train, fake_lmplz):
+    with pytest.raises(LanguageModelError, match="truncated"):
+        train(order=2, lmplz=fake_lmplz("\\data\\\nngram 1=4\n\n\\1-grams:\n-1\t<unk>\t0\n"))
+
+
+def test_binary_is_made_and_a_stale_one_is_removed(train, script, tmp_path):
+    program = script("build_binary", "import sys\nopen(sys.argv[3], 'w').write(sys.argv[1])")
+    model = train(build_binary=program, binary_type="probing")
+    assert model.path == str(tmp_path / "m" / "model.bin")
+    assert model.metadata["binary"] == "probing"
+    assert (tmp_path / "m" / "model.bin").read_text() == "probing"
+    model = train(build_binary=program, binary_type="none")
+    assert model.path == model.arpa
+    assert "model.bin" not in names(tmp_path / "m")
+    # KenLM has no unigram models.
+    assert train(build_binary=program, order=1).path.endswith(".arpa")
+
+
+def test_failing_build_binary_leaves_nothing(train, script, tmp_path):
+    with pytest.raises(LanguageModelError, match="build_binary failed with status 1: full"):
+        train(build_binary=script("build_binary", "raise SystemExit('full')"))
+    assert names(tmp_path / "m") == []
+
+
+@pytest.mark.skipif(shutil.which("build_binary") is None, reason="build_binary is not on PATH")
+@pytest.mark.parametrize("kind", ["trie", "probing"])
+def test_the_real_binary_scores_as_the_arpa(corpus, tmp_path, kind):
+    model = train_ngram(NgramConfig((corpus,), str(tmp_path / "model"), binary_type=kind))
+    assert model.path.endswith(".bin")
+    assert load_ngram(tmp_path / "model") == model
+    of_arpa = load_ngram(tmp_path / "model.arpa")
+    assert of_arpa.path == model.arpa
+    text = ["the cat sat on a unicorn"]
+    assert perplexity(model, text).perplexity == pytest.approx(
+        perplexity(of_arpa, text).perplexity, rel=1e-4)
+    content = (tmp_path / "model.bin").read_bytes()
+    (tmp_path / "model.bin").write_bytes(content[:len(content) // 2])
+    with pytest.raises(LanguageModelError, match="model.bin: KenLM cannot read it: Binary file"):
+        load_ngram(tmp_path / "model")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"mmap lm http://kheafield.com/code",
+                                     b"mmap lm http://kheafield.com/code format version 5\n\0zz"])
+def test_unreadable_binary(tmp_path, content):
+    (tmp_path / "x.bin").write_bytes(content)
+    with pytest.raises(LanguageModelError, match="x.bin: (not a KenLM binary|KenLM cannot read)"):
+        load_ngram(tmp_path / "x")
+
+
+def test_truncated_arpa_is_found_before_kenlm_sees_it(train, monkeypatch):
+    model = train()
+    with open(model.arpa, "rb+") as file:
+        file.truncate(300)
+    monkeypatch.setattr(ngram, "_open_kenlm", None)
+    with pytest.raises(LanguageModelError, match="model.arpa: truncated"):
+        load_ngram(model.arpa)
+
+
+def test_what_kenlm_refuses_is_told_in_its_last_words(train):
+    model = train(order=2)
+    with open(model.arpa, encoding="utf-8") as file:
+        content = file.read()
+    with open(model.arpa, "w", encoding="utf-8") as file:
+        file.write(content.replace("\t<s>\t", "\tpomp\t"))
+    with pytest.raises(LanguageModelError) as caught:
+        load_ngram(model.arpa).scorer()
+    assert "KenLM cannot read it" in str(caught.value)
+    assert "model.cc" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_models_from_elsewhere(train, tmp_path):
+    for unit in ("word", "character"):
+        model = train(unit=unit)
+        foreign = tmp_path / f"{unit}.lm"
+        shutil.copy(model.arpa, foreign)
+        found = load_ngram(foreign)
+        assert (found.path, found.unit, found.order) == (str(foreign), unit, 3)
+        assert found.unigrams == model.unigrams and found.metadata == {}
+    assert load_ngram(foreign, unit="word").unit == "word"
+
+
+def test_load_errors(train, tmp_path):
+    with pytest.raises(MissingDataError, match="none: no such language model"):
+        load_ngram(tmp_path / "none")
+    model = train(order=2)
+    with pytest.raises(LanguageModelError, match="its unit is the word"):
+        load_ngram(model.arpa, unit="character")
+    with pytest.raises(ConfigError, match="unit must be"):
+        load_ngram(model.arpa, unit="line")
+    folder = tmp_path / "m"
+    (folder / "model.json").write_text(json.dumps({**model.metadata, "order": 4}))
+    with pytest.raises(LanguageModelError, match="describes a model of order 4, but .* order 2"):
+        load_ngram(model.arpa)
+    for content in ("{", "[]", '{"unit": 3}'):
+        (folder / "model.json").write_text(content)
+        with pytest.raises(LanguageModelError, match="model.json"):
+            load_ngram(model.arpa)
+    (folder / "other.arpa").write_text("")
+    with pytest.raises(MissingDataError, match="several language models"):
+        load_ngram(folder)
+    with pytest.raises(MissingDataError, match="no language model in this folder"):
+        load_ngram(tmp_path / "m" / "..")
+
+
+def test_a_model_may_have_the_name_of_its_corpus(train, tmp_path):
+    (tmp_path / "same").write_text(TEXT, "utf-8")
+    model = train(corpus=(str(tmp_path / "same"),), output=str(tmp_path / "same"))
+    assert load_ngram(tmp_path / "same") == model
+
+
+@pytest.mark.parametrize("settings, message", [
+    (dict(order=0), "order"), (dict(unit="x"), "unit must be one of"),
+    (dict(estimator="srilm"), "estimator must be one of"), (dict(corpus=()), "no corpus"),
+    (dict(binary_type="x"), "binary_type"), (dict(prune=(1,)), "begin with 0"),
+    (dict(fallback_discounts=(2, 2, 2)), "fallback discounts"), (dict(output="."), "is a folder"),
+    (dict(output="x/"), "is a folder"),
+])
+def test_settings(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        NgramConfig(**{"corpus": "a.txt", "output": "m", **settings})
+
+
+def test_settings_from_mappings():
+    config = from_mapping(NgramConfig, {"corpus": ["a"], "output": "m.arpa", "prune": [0, 1]})
+    assert (config.corpus, config.output, config.prune) == (("a",), "m", (0, 1))
+    assert NgramConfig("a.txt", "m").corpus == ("a.txt",)

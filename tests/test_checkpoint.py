@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from ocr.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ocr.data import Alphabet
+from ocr.exceptions import CheckpointError
+
+
+def stored(path):
+    save_checkpoint(path, Checkpoint({"output": "x"}, Alphabet("abé"),
+                                     {"layer.weight": np.ones((2, 3), np.float32)},
+                                     {"epoch": 4}, {"adam/mean/w": np.zeros(3)}))
+    return path
+
+
+def test_round_trip(tmp_path):
+    checkpoint = load_checkpoint(stored(tmp_path / "c.ckpt"))
+    assert checkpoint.config == {"output": "x"} and checkpoint.state == {"epoch": 4}
+    assert checkpoint.alphabet == Alphabet("abé")
+    assert checkpoint.weights["layer.weight"].shape == (2, 3)
+    assert list(checkpoint.arrays) == ["adam/mean/w"]
+    assert [p.name for p in tmp_path.iterdir()] == ["c.ckpt"]
+
+
+def test_truncated_missing_and_foreign_files(tmp_path):
+    path = stored(tmp_path / "c.ckpt")
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CheckpointError, match="c.ckpt: not a checkpoint, or cut short"):
+            load_checkpoint(path)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "none.ckpt")
+    with open(path, "wb") as out:
+        np.savez(out, a=np.ones(3))
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = stored(tmp_path / "c.ckpt")
+    with pytest.raises(TypeError):
+        save_checkpoint(path, Checkpoint({"bad": object()}, Alphabet("a"), {}))
+    assert load_checkpoint(path).state == {"epoch": 4}
+    assert [p.name for p in tmp_path.iterdir()] == ["c.ckpt"]

@@ -1,0 +1,183 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ocr.checkpoint import load_checkpoint
+from ocr.config import from_mapping
+from ocr.exceptions import CheckpointError, TrainingError
+from ocr.training import ExperimentConfig, TrainingConfig
+
+TINY_MODEL = {"name": "small", "options": {
+    "body_channels": 8, "body_blocks": 1, "scale_channels": [8], "scale_blocks": [1],
+    "hidden": [8, 16], "layers": 1, "dropout": 0.2}}
+
+
+def settings(table, output, **training):
+    return {"output": str(output), "model": TINY_MODEL, "preprocess": {"height": 32},
+            "data": {"source": "table", "train": {"path": str(table[0])},
+                     "validation": {"path": str(table[1])}},
+            "training": {"epochs": 2, "batch_size": 4, "learning_rate": 5e-3, "warmup_steps": 2,
+                         "log_images": 2, "device": "cpu", **training}}
+
+
+def run(mapping, resume=False):
+    from ocr.training.trainer import train
+
+    lines = []
+    history = train(from_mapping(ExperimentConfig, mapping), resume, lines.append)
+    return history, lines
+
+
+def test_trains_logs_and_keeps_the_best(table, tmp_path):
+    history, lines = run(settings(table, tmp_path / "run", epochs=8, learning_rate=1e-2))
+    assert [entry["epoch"] for entry in history] == list(range(1, 9))
+    assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
+    best = min(history, key=lambda e: e["validation_cer"])
+    checkpoint = load_checkpoint(str(tmp_path / "run" / "best.ckpt"))
+    assert checkpoint.state["epoch"] == best["epoch"]
+    assert checkpoint.state["best_cer"] == best["validation_cer"]
+    assert json.loads((tmp_path / "run" / "history.json").read_text()) == history
+    assert "16 training lines, 4 validation lines" in lines[0]
+    [events] = (tmp_path / "run" / "logs").iterdir()
+    logged = events.read_bytes()
+    for tag in (b"train/loss", b"train/learning_rate", b"train/lines_per_second",
+                b"validation/cer", b"validation/loss", b"validation/line_0"):
+        assert tag in logged
+
+
+def weights(folder):
+    return load_checkpoint(str(folder / "last.ckpt")).weights
+
+
+def test_resume_after_a_kill_gives_the_same_numbers(table, tmp_path):
+    """Exactly: one run in peace; one killed in the middle of an epoch, and resumed."""
+    whole, _ = run(settings(table, tmp_path / "whole", epochs=4))
+
+    mapping = settings(table, tmp_path / "broken", epochs=4)
+    config = tmp_path / "config.json"
+    # YAML holds JSON.
+    config.write_text(json.dumps(mapping))
+    script = (
+        "import sys, time; from ocr.training import trainer\n"
+        "step = trainer.Trainer._step\n"
+        "def slow(self, batch):\n"
+        "    loss = step(self, batch); print('step', flush=True)\n"
+        "    time.sleep(0.2); return loss\n"
+        "trainer.Trainer._step = slow\n"
+        "from ocr.cli.main import main; sys.exit(main(sys.argv[1:]))\n")
+    command = [sys.executable, "-c", script, "train", "--config", str(config)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(6):
+        # Epochs have 4 steps: the 6th lies inside the second.
+        while process.stdout.readline().strip() != "step":
+            assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "go on with --resume" in errors and "Traceback" not in errors
+    state = load_checkpoint(str(tmp_path / "broken" / "last.ckpt")).state
+    assert state["epoch"] == 1 and 0 < state["batch"] < 4
+
+    resumed, lines = run(mapping, resume=True)
+    assert any("resuming at epoch 2" in line for line in lines)
+    for a, b in zip(whole, resumed):
+        a, b = ({k: v for k, v in e.items() if k != "lines_per_second"} for e in (a, b))
+        assert a == b
+    for name, value in weights(tmp_path / "whole").items():
+        assert np.array_equal(value, weights(tmp_path / "broken")[name]), name
+
+
+def test_resume_after_sigkill_goes_back_to_the_last_epoch(table, tmp_path):
+    mapping = settings(table, tmp_path / "run", epochs=200, log_images=0)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(mapping))
+    process = subprocess.Popen([sys.executable, "-m", "ocr", "train", "--config", str(config)],
+                               stderr=subprocess.PIPE, text=True)
+    while not process.stderr.readline().startswith("epoch 1/"):
+        assert process.poll() is None
+    time.sleep(0.3)
+    process.kill()
+    process.communicate()
+    state = load_checkpoint(str(tmp_path / "run" / "last.ckpt")).state
+    assert state["epoch"] >= 1
+    assert not [p for p in os.listdir(tmp_path / "run") if p.endswith(".part")]
+
+
+def test_resume_refuses_other_settings(table, tmp_path):
+    run(settings(table, tmp_path / "run"))
+    with pytest.raises(CheckpointError, match="settings differ: training.learning_rate"):
+        run(settings(table, tmp_path / "run", learning_rate=1e-3), resume=True)
+    with pytest.raises(TrainingError, match="is there already: resume it"):
+        run(settings(table, tmp_path / "run"))
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        run(settings(table, tmp_path / "other"), resume=True)
+
+
+def test_nan_loss_stops_and_names_the_lines(table, tmp_path, monkeypatch):
+    from ocr.training import trainer
+
+    def poisoned(self, arrays):
+        from ocr.backend import nd
+
+        main, extra = original(self, arrays)
+        bad = nd.zeros_like(main)
+        bad[0] = float("nan")
+        return main + bad, extra
+
+    original = trainer.Trainer._losses
+    monkeypatch.setattr(trainer.Trainer, "_losses", poisoned)
+    with pytest.raises(TrainingError, match=r"loss is not finite .* lines/train-\d+.png;"):
+        run(settings(table, tmp_path / "run"))
+
+
+def test_infeasible_and_unknown_lines_are_listed(table, tmp_path):
+    path = table[0]
+    rows = path.read_text().splitlines()
+    file, writer, _ = rows[1].split("\t")
+    rows[1] = "\t".join([file, writer, "far too long a text for such a short line " * 3])
+    rows[2] = rows[2] + "é"
+    path.write_text("\n".join(rows) + "\n")
+    mapping = settings(table, tmp_path / "run", epochs=1)
+    mapping["alphabet"] = "ascii"
+    _, lines = run(mapping)
+    assert any("1 infeasible for CTC, 1 outside the alphabet" in line for line in lines)
+    skipped = json.loads((tmp_path / "run" / "skipped.json").read_text())["train"]
+    assert skipped["skipped"][0]["id"] == rows[2].split("\t")[0]
+    assert "'é' (U+00E9)" in skipped["skipped"][0]["detail"]
+
+
+def test_early_stopping_and_plateau(table, tmp_path):
+    # A rate of almost nothing never improves on the first validation.
+    history, _ = run(settings(table, tmp_path / "run", epochs=9, patience=2, learning_rate=1e-9,
+                              schedule="plateau", ema=0.0))
+    assert len(history) < 9
+
+
+def test_start_from_another_alphabet(table, tmp_path):
+    run(settings(table, tmp_path / "first"))
+    mapping = settings(table, tmp_path / "second", epochs=1,
+                       initial_checkpoint=str(tmp_path / "first" / "best.ckpt"))
+    mapping["alphabet"] = "ascii"
+    _, lines = run(mapping)
+    known = len(load_checkpoint(str(tmp_path / "first" / "best.ckpt")).alphabet)
+    assert any(f"{known} of 95 characters known there" in line for line in lines)
+
+
+def test_learning_rate_schedules():
+    from ocr.training.optimiser import learning_rate_at
+
+    cosine = TrainingConfig(learning_rate=1.0, warmup_steps=10, final_learning_rate=0.1)
+    rates = [learning_rate_at(step, 110, cosine) for step in range(110)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+    plateau = TrainingConfig(learning_rate=1.0, warmup_steps=0, schedule="plateau",
+                             final_learning_rate=0.1)
+    assert learning_rate_at(5, 10, plateau, 0.3) == pytest.approx(0.3)
+    assert learning_rate_at(5, 10, plateau, 0.01) == pytest.approx(0.1)
