@@ -10,17 +10,10 @@ import glob
 import importlib.util
 import os
 
+from .cores import available_cores
 from .exceptions import DeviceError, ModelError
 
-__all__ = ["mx", "nd", "gluon", "nn", "rnn", "autograd", "devices", "available_cores"]
-
-
-def available_cores():
-    """Return the number of cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+__all__ = ["mx", "nd", "gluon", "nn", "rnn", "autograd", "devices"]
 
 
 #: Loaded in this order: later ones need earlier ones.

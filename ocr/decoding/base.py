@@ -1,0 +1,243 @@
+"""The decoder protocol: logits and lengths in, hypotheses out."""
+
+import os
+from dataclasses import dataclass, fields
+from typing import Optional
+
+import numpy as np
+
+from ..config import from_mapping
+from ..exceptions import ConfigError, DecodingError
+from ..registry import Registry
+
+__all__ = ["Span", "Hypothesis", "DecoderConfig", "Decoder", "DECODERS", "build_decoder",
+           "list_decoders", "log_softmax", "check_logits"]
+
+#: Decoders by name; each entry is called with (config, alphabet, base folder).
+DECODERS = Registry("decoder")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a reading and where it stands.
+
+    Attributes
+    ----------
+    text : str
+        A character or a word.
+    start, end : int
+        Frames, the end exclusive.
+    confidence : float
+        0..1. Of a character: its highest posterior within its frames. Of a word: the
+        geometric mean of its characters'.
+    """
+
+    text: str
+    start: int
+    end: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One reading of a line.
+
+    Attributes
+    ----------
+    text : str
+        Without outer and repeated spaces, whichever the decoder, so that decoders compare.
+    score : float
+        Natural log; what the decoder ranks by. Greedy: probability of the best path. Beam:
+        probability of the paths kept, plus the language model's part.
+    confidence : float
+        0..1: geometric mean of the characters' confidences; of an empty line, the geometric
+        mean of the blank's posteriors. It comes from the network alone.
+    characters, words : tuple of Span
+    logit_score, lm_score : float or None
+        The two parts of a beam's score.
+    """
+
+    text: str
+    score: float
+    confidence: float
+    characters: tuple = ()
+    words: tuple = ()
+    logit_score: Optional[float] = None
+    lm_score: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Settings of a decoder; those it has no use for are ignored.
+
+    Attributes
+    ----------
+    name : str
+        A registered decoder.
+    beam_width : int
+        Prefixes kept after each frame.
+    beam_prune_logp : float
+        Prefixes this much worse than the best are dropped (natural log, <= 0).
+    token_min_logp : float
+        Characters less likely than this in a frame are not tried there.
+    alpha : float
+        Weight of the language model.
+    beta : float
+        Bonus for each word.
+    unk_score_offset : float
+        Penalty for a word that the model does not list (<= 0).
+    lm_score_boundary : bool
+        Whether a line begins and ends a sentence for the model.
+    lm : str or None
+        NAME, NAME.arpa or NAME.bin as ``lm train`` writes them.
+    unigrams : str or None
+        Word list; NAME.unigrams.txt beside the model by default.
+    n_best : int
+        Hypotheses returned for each line.
+    workers : int
+        Processes that decode; 0 for one a core.
+    """
+
+    name: str = "greedy"
+    beam_width: int = 50
+    beam_prune_logp: float = -10.0
+    token_min_logp: float = -5.0
+    alpha: float = 0.5
+    beta: float = 1.0
+    unk_score_offset: float = -5.0
+    lm_score_boundary: bool = True
+    lm: Optional[str] = None
+    unigrams: Optional[str] = None
+    n_best: int = 1
+    workers: int = 0
+
+    def __post_init__(self):
+        for name, low in (("beam_width", 1), ("n_best", 1), ("workers", 0)):
+            if getattr(self, name) < low:
+                raise ConfigError(f"decoder: {name} must be at least {low}")
+        for name in ("beam_prune_logp", "token_min_logp", "unk_score_offset"):
+            if getattr(self, name) > 0:
+                raise ConfigError(f"decoder: {name} is a log probability and must not exceed 0")
+        if self.alpha < 0:
+            raise ConfigError("decoder: alpha must not be negative")
+
+    def to_dict(self):
+        """Return a JSON-ready dict."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, value):
+        """Rebuild from a mapping; `ConfigError` names unknown keys and wrong types."""
+        return from_mapping(cls, value, "decoder")
+
+
+def log_softmax(logits):
+    """Return the log-softmax of (frames, classes) logits, float32."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def check_logits(logits, lengths, num_classes):
+    """Return a list of (T_i, C) float32 arrays.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray or sequence of numpy.ndarray
+        (N, T, C), or N arrays (T_i, C).
+    lengths : sequence of int, optional
+        True frame counts of an (N, T, C) array.
+    num_classes : int
+
+    Raises
+    ------
+    DecodingError
+        A wrong shape, number of classes or length, or a value that is not finite; the message
+        names the line's index.
+    """
+    lines = [np.asarray(line, np.float32) for line in logits]
+    if lengths is not None:
+        lengths = [int(n) for n in lengths]
+        if len(lengths) != len(lines):
+            raise DecodingError(f"{len(lengths)} lengths for {len(lines)} lines")
+        for index, (line, length) in enumerate(zip(lines, lengths)):
+            if not 0 <= length <= len(line):
+                raise DecodingError(f"line {index}: length {length} of {len(line)} frames")
+        lines = [line[:length] for line, length in zip(lines, lengths)]
+    for index, line in enumerate(lines):
+        if line.ndim != 2 or line.shape[1] != num_classes:
+            raise DecodingError(f"line {index}: logits of shape {line.shape}, expected "
+                                f"(frames, {num_classes}) for this alphabet")
+        if not np.isfinite(line).all():
+            raise DecodingError(f"line {index}: the logits hold NaN or infinity")
+    return lines
+
+
+class Decoder:
+    """Base of decoders: checks the logits, leaves `decode_line` to subclasses.
+
+    Parameters
+    ----------
+    config : DecoderConfig
+    alphabet : Alphabet
+    """
+
+    def __init__(self, config, alphabet):
+        self.config, self.alphabet = config, alphabet
+
+    def decode(self, logits, lengths=None, n_best=None):
+        """Decode a batch.
+
+        Parameters
+        ----------
+        logits : numpy.ndarray or sequence of numpy.ndarray
+            Raw logits or log probabilities: (N, T, C), or a list of (T_i, C).
+        lengths : sequence of int, optional
+            True frame counts of an (N, T, C) array.
+        n_best : int, optional
+            Hypotheses for each line; the config's by default. Greedy has one.
+
+        Returns
+        -------
+        list of list of Hypothesis
+            For each line, best first, at least one.
+        """
+        lines = check_logits(logits, lengths, self.alphabet.num_classes)
+        return self._decode_lines(lines, n_best or self.config.n_best)
+
+    def decode_line(self, logits, n_best=None):
+        """Decode one line's (T, C) logits into a list of hypotheses."""
+        return self.decode([logits], n_best=n_best)[0]
+
+    def _decode_lines(self, lines, n_best):
+        return [self._decode_one(line, n_best) for line in lines]
+
+    def _decode_one(self, line, n_best):
+        raise NotImplementedError
+
+
+def build_decoder(config, alphabet, base=None):
+    """Build the decoder that `config.name` asks for.
+
+    Parameters
+    ----------
+    config : DecoderConfig
+    alphabet : Alphabet
+    base : str, optional
+        Folder that relative language-model paths start from.
+
+    Raises
+    ------
+    UnknownNameError
+        No such decoder; the message lists the known ones.
+    """
+    return DECODERS.get(config.name)(config, alphabet, base)
+
+
+def list_decoders():
+    """Return the names of the registered decoders."""
+    return DECODERS.names()
+
+
+def resolve(path, base):
+    """Return `path`, taken from the folder `base` when relative."""
+    return path if base is None or os.path.isabs(path) else os.path.join(base, path)

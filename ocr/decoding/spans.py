@@ -1,0 +1,98 @@
+"""Where characters and words stand in a line, and how sure the network is of them."""
+
+import numpy as np
+
+from ..exceptions import DecodingError
+from .base import Span
+
+__all__ = ["align", "character_spans", "word_spans", "line_confidence"]
+
+
+def align(log_probabilities, label, blank):
+    """Find the most probable path of a label (forced alignment by Viterbi).
+
+    Parameters
+    ----------
+    log_probabilities : numpy.ndarray
+        (T, C), natural log.
+    label : sequence of int
+        Class indices, without blanks.
+    blank : int
+
+    Returns
+    -------
+    frames : list of (int, int)
+        For each label its first frame and the one after its last.
+    score : float
+        Log probability of the path.
+
+    Raises
+    ------
+    DecodingError
+        The label needs more frames than there are.
+    """
+    frames = len(log_probabilities)
+    states = np.full(2 * len(label) + 1, blank)
+    states[1::2] = label
+    count = len(states)
+    needed = len(label) + sum(a == b for a, b in zip(label, list(label)[1:]))
+    if needed > frames:
+        raise DecodingError(f"a label that needs {needed} frames cannot be aligned to {frames}")
+    if frames == 0:
+        return [], 0.0
+    # A character may follow another without a blank when they differ.
+    skip = np.zeros(count, bool)
+    skip[3::2] = states[3::2] != states[1:-2:2]
+    emissions = log_probabilities[:, states].astype(np.float64)
+    best = np.full(count, -np.inf)
+    best[:2] = emissions[0, :2]
+    back = np.zeros((frames, count), np.int8)
+    for t in range(1, frames):
+        candidates = np.full((3, count), -np.inf)
+        candidates[0] = best
+        candidates[1, 1:] = best[:-1]
+        candidates[2, 2:] = np.where(skip[2:], best[:-2], -np.inf)
+        back[t] = candidates.argmax(axis=0)
+        best = candidates.max(axis=0) + emissions[t]
+    state = count - 1 if count == 1 or best[-1] >= best[-2] else count - 2
+    score = float(best[state])
+    spans = [None] * len(label)
+    for t in range(frames - 1, -1, -1):
+        if state % 2:
+            start, end = spans[state // 2] or (t, t + 1)
+            spans[state // 2] = (t, end)
+        state -= back[t, state]
+    return spans, score
+
+
+def character_spans(log_probabilities, text, label, frames):
+    """Return a `Span` for each character, its confidence its highest posterior there."""
+    return tuple(Span(character, start, end,
+                      float(np.exp(log_probabilities[start:end, index].max())))
+                 for character, index, (start, end) in zip(text, label, frames))
+
+
+def word_spans(characters):
+    """Group character spans into words at spaces; a word's confidence is the geometric mean."""
+    words, current = [], []
+    for span in (*characters, None):
+        if span is not None and span.text != " ":
+            current.append(span)
+        elif current:
+            words.append(Span("".join(s.text for s in current), current[0].start,
+                              current[-1].end, _mean(s.confidence for s in current)))
+            current = []
+    return tuple(words)
+
+
+def line_confidence(characters, log_probabilities, blank):
+    """Geometric mean of the characters' confidences; of the blank's where there are none."""
+    if characters:
+        return _mean(span.confidence for span in characters)
+    if not len(log_probabilities):
+        return 1.0
+    return float(np.exp(log_probabilities[:, blank].mean()))
+
+
+def _mean(values):
+    return float(np.exp(np.mean(np.log(np.maximum(list(values), 1e-30)))))
