@@ -30,7 +30,7 @@ def test_equals_enumeration(seed, frames, label):
         return
     logits = np.random.default_rng(seed).normal(0, 2, (frames, 3)).astype(np.float32)
     # Padded frames and labels must not count.
-    padded = np.concatenate([logits, np.ones((2, 3), np.float32)])
+    padded = np.concatenate([logits, np.ones((4, 3), np.float32)])
     row = label + [-1] * (4 - len(label))
     loss = gluon.loss.CTCLoss(layout="NTC", label_layout="NT")(
         nd.array(padded[None]), nd.array([row]), nd.array([frames]), nd.array([len(label)]))
