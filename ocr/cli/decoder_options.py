@@ -51,7 +51,4 @@ def decoder_config(arguments, name):
     if name != "beam-lm":
         given = {k: v for k, v in given.items() if k not in ("lm", "alpha", "beta")}
     given = {k: v for k, v in given.items() if v is not None}
-    if "lm" in given:
-        # The list of the tuned model's words must not be taken for the given one's.
-        given["unigrams"] = None
     return dataclasses.replace(config, **given), os.path.dirname(path)

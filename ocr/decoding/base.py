@@ -89,9 +89,7 @@ class DecoderConfig:
     lm_score_boundary : bool
         Whether a line begins and ends a sentence for the model.
     lm : str or None
-        NAME, NAME.arpa or NAME.bin as ``lm train`` writes them.
-    unigrams : str or None
-        Word list; NAME.unigrams.txt beside the model by default.
+        NAME, NAME.arpa or NAME.bin as ``lm train`` writes them, the word list beside.
     n_best : int
         Hypotheses returned for each line.
     workers : int
@@ -107,7 +105,6 @@ class DecoderConfig:
     unk_score_offset: float = -5.0
     lm_score_boundary: bool = True
     lm: Optional[str] = None
-    unigrams: Optional[str] = None
     n_best: int = 1
     workers: int = 0
 

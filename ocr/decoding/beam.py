@@ -1,9 +1,7 @@
 """Beam search by pyctcdecode, alone and with a KenLM n-gram."""
 
-import json
 import logging
 import multiprocessing
-import os
 
 import numpy as np
 
@@ -12,80 +10,13 @@ from ..exceptions import DecodingError
 from .base import DECODERS, Decoder, Hypothesis, log_softmax, resolve
 from .spans import align, character_spans, line_confidence, word_spans
 
-__all__ = ["BeamDecoder", "find_language_model"]
+__all__ = ["BeamDecoder"]
 
 #: Decoders of worker processes, inherited by fork: the language model is never copied.
 _INHERITED = {}
 
 #: Fewer lines a process than this are not worth starting it.
 _LINES_PER_WORKER = 4
-
-
-def find_language_model(name, unigrams=None):
-    """Find the files of a word model.
-
-    Parameters
-    ----------
-    name : str
-        NAME, NAME.arpa or NAME.bin. The binary is preferred where NAME alone is given.
-    unigrams : str, optional
-        Its word list; NAME.unigrams.txt by default.
-
-    Returns
-    -------
-    path : str
-    words : list of str
-
-    Raises
-    ------
-    DecodingError
-        A file is missing, an ARPA file is cut short, or the model is one of characters.
-    """
-    stem, ending = os.path.splitext(name)
-    if ending not in (".arpa", ".bin"):
-        stem = name
-        found = [stem + e for e in (".bin", ".arpa") if os.path.isfile(stem + e)]
-        if not found:
-            raise DecodingError(f"{name}: no language model: neither {stem}.bin nor {stem}.arpa")
-        path = found[0]
-    elif not os.path.isfile(name):
-        raise DecodingError(f"{name}: no such language model")
-    else:
-        path = name
-    if os.path.isfile(stem + ".json"):
-        try:
-            with open(stem + ".json", encoding="utf-8") as source:
-                unit = json.load(source).get("unit", "word")
-        except (ValueError, AttributeError):
-            raise DecodingError(f"{stem}.json: not a language model's description") from None
-        if unit != "word":
-            raise DecodingError(f"{path}: a model of {unit}s; the beam search takes words")
-    if path.endswith(".arpa"):
-        _check_arpa_end(path)
-    words_path = unigrams or stem + ".unigrams.txt"
-    if os.path.isfile(words_path):
-        with open(words_path, encoding="utf-8") as source:
-            words = [word for word in source.read().split("\n") if word]
-    elif path.endswith(".arpa") and unigrams is None:
-        from pyctcdecode.language_model import load_unigram_set_from_arpa
-
-        words = sorted(load_unigram_set_from_arpa(path))
-    else:
-        raise DecodingError(f"{words_path}: the model's word list is missing (a binary model "
-                            "cannot tell its words)")
-    return path, [word for word in words if word not in ("<s>", "</s>", "<unk>")]
-
-
-def _check_arpa_end(path):
-    # KenLM would end the process or print a C++ message.
-    with open(path, "rb") as source:
-        start = source.read(4096)
-        source.seek(max(0, os.path.getsize(path) - 4096))
-        end = source.read()
-    if b"\\data\\" not in start:
-        raise DecodingError(f"{path}: not an ARPA file")
-    if not end.rstrip().endswith(b"\\end\\"):
-        raise DecodingError(f"{path}: cut short: the ARPA file does not end with \\end\\")
 
 
 def _labels(alphabet):
@@ -134,21 +65,28 @@ class BeamDecoder(Decoder):
         import kenlm
         from pyctcdecode.language_model import LanguageModel
 
+        from lm import load_ngram
+
         config = self.config
         if not config.lm:
             raise DecodingError("the decoder beam-lm needs a language model: name one made by "
                                 "lm train")
-        path, words = find_language_model(
-            resolve(config.lm, base), config.unigrams and resolve(config.unigrams, base))
+        stored = load_ngram(resolve(config.lm, base))
+        if stored.unit != "word":
+            raise DecodingError(f"{stored.path}: a model of {stored.unit}s; the beam search "
+                                "takes words")
+        if stored.order < 2:
+            raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
+                                "order 2 or more")
         covered = set(self.alphabet.characters)
-        usable = [w.translate(self._forward) for w in words if covered.issuperset(w)]
+        usable = [w.translate(self._forward) for w in stored.unigrams if covered.issuperset(w)]
         if not usable:
-            raise DecodingError(f"{path}: none of the model's {len(words)} words can be written "
-                                "with this alphabet")
+            raise DecodingError(f"{stored.path}: none of the model's {len(stored.unigrams)} words "
+                                "can be written with this alphabet")
         try:
-            model = kenlm.Model(path)
+            model = kenlm.Model(stored.path)
         except (OSError, RuntimeError) as error:
-            raise DecodingError(f"{path}: KenLM cannot read it "
+            raise DecodingError(f"{stored.path}: KenLM cannot read it "
                                 f"({' '.join(str(error).split())})") from None
         return LanguageModel(model, usable, alpha=float(config.alpha), beta=float(config.beta),
                              unk_score_offset=float(config.unk_score_offset),

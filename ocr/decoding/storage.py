@@ -18,14 +18,15 @@ def save_decoder(path, config, tuned=None):
     ----------
     path : str
     config : DecoderConfig
-        Language-model paths are stored relative to the file's folder.
+        The language model's path is stored relative to the file's folder.
     tuned : dict, optional
         How they were chosen: data, split, scores.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    relative = {name: os.path.relpath(os.path.abspath(getattr(config, name)), folder)
-                for name in ("lm", "unigrams") if getattr(config, name)}
-    write_json(path, {"decoder": dataclasses.replace(config, **relative).to_dict(),
+    if config.lm:
+        config = dataclasses.replace(
+            config, lm=os.path.relpath(os.path.abspath(config.lm), folder))
+    write_json(path, {"decoder": config.to_dict(),
                       "tuned": tuned or {}})
 
 
@@ -44,7 +45,7 @@ def load_decoder(path):
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not stored decoder settings ({error})") from None
+    if not config.lm:
+        return config
     folder = os.path.dirname(os.path.abspath(path))
-    found = {name: os.path.normpath(resolve(getattr(config, name), folder))
-             for name in ("lm", "unigrams") if getattr(config, name)}
-    return dataclasses.replace(config, **found)
+    return dataclasses.replace(config, lm=os.path.normpath(resolve(config.lm, folder)))

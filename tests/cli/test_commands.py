@@ -1,0 +1,184 @@
+"""The real commands, as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ..conftest import WORDS, write_table
+from ..training.test_trainer import TINY_MODEL
+
+
+def run(*arguments, module="ocr", cwd=None, status=0):
+    """Run a command; returns (stdout, stderr) and checks the exit status."""
+    done = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=cwd,
+                          capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": os.getcwd()})
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with data, a trained tiny network, a word model and tuned decoder settings."""
+    folder = tmp_path_factory.mktemp("cli")
+    texts = [WORDS[i % len(WORDS)] for i in range(24)]
+    train = write_table(folder, "train", texts)
+    write_table(folder, "valid", ["le test", "la ligne", "un mot", "et petit"], seed=50)
+    write_table(folder, "test", ["petit mot", "le texte", "une ligne", "abc"], seed=90)
+    config = {"output": str(folder / "run"), "model": TINY_MODEL, "preprocess": {"height": 32},
+              "augment": None,
+              "data": {"source": "table", "train": {"path": str(train)},
+                       "validation": {"path": str(folder / "valid.tsv")},
+                       "test": {"path": str(folder / "test.tsv")}},
+              "training": {"epochs": 12, "batch_size": 4, "learning_rate": 1e-2,
+                           "warmup_steps": 5, "device": "cpu", "log_images": 0}}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    out, err = run("train", "--config", folder / "config.yaml", "training.seed=2")
+    assert out.startswith("best validation CER ") and "epoch 12/12" in err
+    (folder / "corpus.txt").write_text("\n".join(texts) + "\n")
+    run("train", folder / "corpus.txt", "--order", 2, "--output", folder / "words", module="lm")
+    out, err = run("tune", "--checkpoint", folder / "run" / "best.ckpt", "--lm",
+                   folder / "words", "--budget", 0.05)
+    assert "beam-lm on" in out and "decoder-beam-lm.json is written" in err
+    return folder
+
+
+def test_tuned_settings_lie_beside_the_checkpoint(trained):
+    stored = json.loads((trained / "run" / "decoder-beam-lm.json").read_text())
+    assert stored["decoder"]["name"] == "beam-lm"
+    assert not os.path.isabs(stored["decoder"]["lm"])
+    assert stored["tuned"]["split"] == "valid" and stored["tuned"]["lines"] == 4
+
+
+def test_evaluate_prints_a_table_and_writes_a_report(trained):
+    out, _ = run("evaluate", "--checkpoint", trained / "run" / "best.ckpt", "--output",
+                 trained / "report")
+    assert "split test: 4 lines" in out
+    assert [row.split()[0] for row in out.splitlines()[3:]] == ["greedy", "beam", "beam-lm"]
+    report = json.loads((trained / "report" / "report.json").read_text())
+    assert [s["name"] for s in report["systems"]] == ["greedy", "beam", "beam-lm"]
+    assert (trained / "report" / "gallery.html").stat().st_size > 1000
+    assert (trained / "report" / "gallery.png").stat().st_size > 1000
+    # Other data, one decoder.
+    out, _ = run("evaluate", "--checkpoint", trained / "run" / "best.ckpt", "--decoders", "greedy",
+                 f"data.test.path={trained / 'train.tsv'}", "data.test.split=seen")
+    assert "split seen: 24 lines" in out and "beam" not in out
+
+
+def test_recognise(trained):
+    image = trained / "lines" / "train-001.png"
+    checkpoint = trained / "run" / "best.ckpt"
+    out, _ = run("recognise", image, image, "--checkpoint", checkpoint)
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert len(rows) == 2 and rows[0] == rows[1]
+    assert rows[0][0] == str(image) and 0 <= float(rows[0][1]) <= 1
+    out, _ = run("recognise", image, "--checkpoint", checkpoint, "--json", "--decoder", "beam",
+                 "--n-best", 3)
+    [line] = [json.loads(row) for row in out.splitlines()]
+    best = line["hypotheses"][0]
+    assert "".join(c["text"] for c in best["characters"]) == best["text"]
+    assert " ".join(w["text"] for w in best["words"]) == best["text"]
+    assert 1 <= len(line["hypotheses"]) <= 3
+
+
+def test_recognise_reads_what_it_can_and_fails(trained):
+    image = trained / "lines" / "train-001.png"
+    out, err = run("recognise", image, trained / "none.png", trained / "corpus.txt",
+                   "--checkpoint", trained / "run" / "best.ckpt", "--decoder", "greedy", status=2)
+    assert out.count("\n") == 1 and "none.png: no such image" in err
+    assert "corpus.txt: not a readable image" in err
+
+
+def test_denoising_data_of_unseen_splits(trained):
+    out, _ = run("denoise-data", "--checkpoint", trained / "run" / "best.ckpt", "--splits",
+                 "validation,test", "--output", trained / "typo", "--decoder", "beam",
+                 "--n-best", 2)
+    assert len(out.splitlines()) == 5
+    rows = [json.loads(r) for r in (trained / "typo" / "test.jsonl").read_text().splitlines()]
+    assert rows[0]["readings_of_training_lines"] == "none" and len(rows) == 5
+    assert [r["truth"] for r in rows[1:]] == ["petit mot", "le texte", "une ligne", "abc"]
+    assert all(r["trained_on"] is False and len(r["n_best"]) <= 2 for r in rows[1:])
+    notebook = json.loads((trained / "typo" / "test.json").read_text())
+    assert notebook == [[r["truth"], r["reading"]] for r in rows[1:]]
+    assert (trained / "typo" / "text_train.txt").read_text().splitlines()[0] == WORDS[0]
+
+
+def test_denoising_data_of_training_lines_must_be_honest(trained):
+    checkpoint = trained / "run" / "best.ckpt"
+    _, err = run("denoise-data", "--checkpoint", checkpoint, "--splits", "train", "--output",
+                 trained / "seen", status=2)
+    assert "use --folds" in err and not (trained / "seen").exists()
+    run("denoise-data", "--checkpoint", checkpoint, "--splits", "train", "--output",
+        trained / "seen", "--in-sample")
+    header = json.loads((trained / "seen" / "train.jsonl").read_text().splitlines()[0])
+    assert header["readings_of_training_lines"] == "in-sample"
+    assert "trained on these very lines" in header["meaning"]
+
+
+def test_denoising_data_by_folds(trained):
+    command = ("denoise-data", "--config", trained / "config.yaml", "--folds", 2, "--output",
+               trained / "folds", "training.epochs=1")
+    run(*command)
+    rows = [json.loads(r) for r in (trained / "folds" / "train.jsonl").read_text().splitlines()]
+    assert rows[0]["readings_of_training_lines"] == "held-out (k-fold, k=2)"
+    assert len(rows) == 25 and {r["fold"] for r in rows[1:]} == {1, 2}
+    # Three writers: none is divided.
+    writers = {}
+    for row in rows[1:]:
+        writers.setdefault(int(row["id"][-7:-4]) % 3, set()).add(row["fold"])
+    assert all(len(folds) == 1 for folds in writers.values())
+    # Again: the finished networks are taken as they are.
+    before = (trained / "folds" / "fold-1" / "best.ckpt").stat().st_mtime_ns
+    run(*command)
+    assert (trained / "folds" / "fold-1" / "best.ckpt").stat().st_mtime_ns == before
+
+
+def test_synth_writes_an_iam_folder(tmp_path):
+    run("synth", tmp_path / "iam", "--forms", 5, "--lines-per-form", 2, "--writers", 4)
+    assert (tmp_path / "iam" / "ascii" / "lines.txt").is_file()
+    lines = (tmp_path / "iam" / "ascii" / "lines.txt").read_text().splitlines()
+    assert sum(not line.startswith("#") for line in lines) == 10
+
+
+def test_list_and_help():
+    out, _ = run("list")
+    assert "decoders: beam, beam-lm, greedy" in out
+    assert "models: base, original, small" in out
+    assert "data: iam, synthetic, table" in out
+    assert run("list", "decoders")[0] == "decoders: beam, beam-lm, greedy\n"
+    for command in ("", "train", "evaluate", "tune", "recognise", "denoise-data", "synth", "list"):
+        out, _ = run(*filter(None, [command]), "--help")
+        assert out.startswith(f"usage: ocr {command}".rstrip())
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["train", "--config", "none.yaml"], "none.yaml: cannot be read"),
+    (["train", "--config", "bad.yaml"], "unknown setting 'epochs'; known here: output"),
+    (["train"], "the following arguments are required: --config"),
+    (["trian"], "invalid choice: 'trian'"),
+    (["evaluate", "--checkpoint", "none.ckpt"], "none.ckpt: no such checkpoint"),
+    (["evaluate", "--checkpoint", "bad.yaml"], "bad.yaml: not a checkpoint"),
+    (["recognise", "x.png", "--checkpoint", "bad.yaml", "--decoder", "bem"],
+     "unknown decoder 'bem'; known: beam, beam-lm, greedy"),
+    (["recognise", "x.png", "--checkpoint", "bad.yaml", "--n-best", "0"],
+     "expected a whole number of at least 1, not '0'"),
+    (["denoise-data", "--output", "x"], "either --checkpoint, or --folds and --config"),
+])
+def test_errors_are_one_clear_line(tmp_path, arguments, message):
+    (tmp_path / "bad.yaml").write_text("output: x\nepochs: 3\n")
+    out, err = run(*arguments, cwd=tmp_path, status=2)
+    assert out == "" and message in err and len(err.strip().splitlines()) == 1
+    assert err.startswith("ocr")
+
+
+def test_import_is_light():
+    script = ("import sys, ocr, lm, ocr.cli.main, ocr.data, ocr.decoding, ocr.evaluation\n"
+              "heavy = {'mxnet', 'matplotlib', 'kenlm', 'pyctcdecode', 'mxboard'}\n"
+              "print(sorted(heavy & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          check=True)
+    assert done.stdout.strip() == "[]"

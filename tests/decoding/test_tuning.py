@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+from ocr.data import Alphabet
+from ocr.decoding import DecoderConfig, load_decoder, save_decoder
+from ocr.decoding.tuning import tune
+from ocr.exceptions import ConfigError
+
+from .test_decoders import ARPA, cot_or_cat, one_hot
+
+
+@pytest.fixture
+def lm(tmp_path):
+    (tmp_path / "words.arpa").write_text(ARPA)
+    return str(tmp_path / "words")
+
+
+def config(lm, **settings):
+    return DecoderConfig(name="beam-lm", lm=lm, workers=1, **settings)
+
+
+def test_takes_the_model_where_it_helps(lm):
+    alphabet, logits = cot_or_cat()
+    result = tune([logits] * 3, ["a cat"] * 3, alphabet, config(lm), budget_minutes=1)
+    assert (result.cer, result.wer) == (0, 0)
+    assert result.greedy_wer == 0.5
+    assert result.config.alpha > 0 and result.lines == 3
+    assert len(result.trials) > 30 and result.config.to_dict() in [t["config"]
+                                                                 for t in result.trials]
+
+
+def test_weight_zero_where_it_harms(lm):
+    alphabet, logits = cot_or_cat()
+    result = tune([logits] * 3, ["a cot"] * 3, alphabet, config(lm, alpha=2.0), budget_minutes=1)
+    assert result.cer == 0
+    # The model's favourite is another: any real weight loses.
+    assert result.config.alpha < 0.3
+
+
+def test_a_spent_budget_still_gives_a_result(lm):
+    alphabet, logits = cot_or_cat()
+    result = tune([logits], ["a cat"], alphabet, config(lm), budget_minutes=1e-9)
+    assert len(result.trials) <= 3
+
+
+def test_beam_without_a_model_is_tuned_for_speed():
+    alphabet = Alphabet("ab")
+    result = tune([one_hot([0, 2, 1], 3)], ["ab"], alphabet,
+                  DecoderConfig(name="beam", workers=1), budget_minutes=1)
+    assert result.cer == 0 and result.config.name == "beam"
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"metric": "bleu"}, "known: cer, wer, cer\\+wer"), ({"texts": []}, "1 lines of logits for 0"),
+    ({"budget_minutes": 0}, "must be positive"),
+    ({"config": DecoderConfig(name="greedy")}, "nothing to tune")])
+def test_bad_calls(lm, change, message):
+    alphabet, logits = cot_or_cat()
+    arguments = {"logits": [logits], "texts": ["a cat"], "alphabet": alphabet,
+                 "config": config(lm), **change}
+    with pytest.raises(ConfigError, match=message):
+        tune(**arguments)
+
+
+def test_a_sample_of_lines(lm):
+    alphabet, logits = cot_or_cat()
+    result = tune([logits] * 9, ["a cat"] * 9, alphabet, config(lm), budget_minutes=0.001,
+                  max_lines=4)
+    assert result.lines == 4
+
+
+def test_stored_settings_find_their_model_from_anywhere(tmp_path, lm, monkeypatch):
+    path = tmp_path / "run" / "decoder-beam-lm.json"
+    save_decoder(str(path), config(lm, beam_width=9), {"split": "valid"})
+    stored = json.loads(path.read_text())
+    assert stored["decoder"]["lm"] == "../words" and stored["tuned"] == {"split": "valid"}
+    monkeypatch.chdir("/")
+    assert load_decoder(str(path)) == config(lm, beam_width=9)
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match="not stored decoder settings"):
+        load_decoder(str(path))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_decoder(str(tmp_path / "none.json"))
