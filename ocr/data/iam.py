@@ -23,6 +23,7 @@ Two things change scores and are therefore part of a dataset's name:
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape as html_unescape
 from html.entities import html5
 from xml.parsers import expat
@@ -97,6 +98,14 @@ class _Item:
     extra: dict = field(default_factory=dict)
 
 
+def _ascii_flags(root):
+    """Return {line id: "ok" or "err"} of ``ascii/lines.txt``; empty when it is not there."""
+    if not os.path.isfile(os.path.join(root, "ascii", "lines.txt")):
+        return {}
+    return {cells[0]: _segmentation(cells[1], where)
+            for where, cells in _ascii_rows(root, "lines.txt")}
+
+
 def _missing(path, what, archive):
     return MissingDataError(
         f"{path}: not there; {what} of the IAM Handwriting Database should lie at this place "
@@ -122,7 +131,14 @@ def _lines_of(path, missing):
 
 # -- ascii/*.txt ------------------------------------------------------------------------------
 
-def _ascii_rows(root, name, columns):
+#: Columns of the tables, as the error for a malformed row names them.
+_COLUMNS = {
+    "lines.txt": "id, ok|err, grey level, components, x, y, width, height, transcript",
+    "words.txt": "id, ok|err, grey level, x, y, width, height, tag, transcript",
+    "forms.txt": "id, writer, sentences, all|prt, lines, good lines, words, good words"}
+
+
+def _ascii_rows(root, name):
     """Yield (where, cells) of ``ascii/NAME``; the last cell takes the rest of its row."""
     path = os.path.join(root, "ascii", name)
     missing = _missing(path, f"the annotation table {name}", "ascii.tgz")
@@ -131,17 +147,19 @@ def _ascii_rows(root, name, columns):
         if row.startswith("#") or not row.strip():
             continue
         where = f"{path}, line {number}"
-        cells = row.split(None, columns - 1)
-        if len(cells) != columns:
-            raise DataError(f"{where}: {len(cells)} fields, expected {columns}")
+        expected = _COLUMNS[name].count(",") + 1
+        cells = row.split(None, expected - 1)
+        if len(cells) != expected:
+            raise DataError(f"{where}: expected {_COLUMNS[name]}; found {row!r}")
         yield where, cells
 
 
-def _integers(cells, where):
+def _integers(cells, where, what):
     try:
         return tuple(int(cell) for cell in cells)
     except ValueError:
-        raise DataError(f"{where}: expected whole numbers, found {' '.join(cells)!r}") from None
+        raise DataError(f"{where}: {what} should be whole numbers, found "
+                        f"{' '.join(cells)!r}") from None
 
 
 def _segmentation(flag, where):
@@ -173,9 +191,9 @@ def _ascii_writers(root, required):
     if not required and not os.path.isfile(path):
         return {}
     writers = {}
-    for where, cells in _ascii_rows(root, "forms.txt", 8):
+    for where, cells in _ascii_rows(root, "forms.txt"):
         form = _check_id(cells[0], 2, where)
-        counts = _integers((cells[2], *cells[4:]), where)
+        counts = _integers((cells[2], *cells[4:]), where, "the counts")
         writers[form] = cells[1], where, {"form": form, "word_segmentation": cells[3],
                                           "lines": counts[1]}
     return writers
@@ -188,21 +206,20 @@ def _ascii_items(root, mode):
         return writers.get(_parent(id, 2), (None,))[0]
 
     if mode == "word":
-        # id flag grey x y w h tag transcript
-        for where, cells in _ascii_rows(root, "words.txt", 9):
+        for where, cells in _ascii_rows(root, "words.txt"):
             id = _check_id(cells[0], 4, where)
-            numbers = _integers(cells[2:7], where)
-            extra = {"form": _parent(id, 2), "line": _parent(id, 3), "grey_level": numbers[0],
-                     "box": numbers[1:], "tag": cells[7]}
+            level, = _integers(cells[2:3], where, "the grey level")
+            extra = {"form": _parent(id, 2), "line": _parent(id, 3), "grey_level": level,
+                     "box": _integers(cells[3:7], where, "the box"), "tag": cells[7]}
             yield _Item(id, _ascii_text(cells[8]), writer(id),
                         _segmentation(cells[1], where), where, extra)
         return
     lines = []
-    for where, cells in _ascii_rows(root, "lines.txt", 9):
-        # id flag grey components x y w h transcript
+    for where, cells in _ascii_rows(root, "lines.txt"):
         id = _check_id(cells[0], 3, where)
-        numbers = _integers(cells[2:8], where)
-        extra = {"form": _parent(id, 2), "grey_level": numbers[0], "box": numbers[2:]}
+        level, _ = _integers(cells[2:4], where, "the grey level and the components")
+        extra = {"form": _parent(id, 2), "grey_level": level,
+                 "box": _integers(cells[4:8], where, "the box")}
         lines.append(_Item(id, _ascii_text(cells[8]), writer(id),
                            _segmentation(cells[1], where), where, extra))
     if mode == "line":
@@ -226,8 +243,9 @@ def _form_item(form, writer, lines, where, extra):
 class _FormReader:
     """Reads one ``xml/FORM.xml`` into line and word items; knows its line numbers."""
 
-    def __init__(self, path):
+    def __init__(self, path, flags):
         self.path = path
+        self.flags = flags
         self.form = None
         self.writer = None
         self.lines = []
@@ -273,11 +291,12 @@ class _FormReader:
         elif element == "handwritten-part":
             self._inside = True
         elif self._inside and element == "line":
-            # Some copies lack the flag; the line then counts as well segmented.
-            flag = _segmentation(attributes.get("segmentation", "ok"), self._where())
-            self.lines.append(self._item(attributes, element, 3, flag, {"form": self.form}))
+            line = self._item(attributes, element, 3, "", {"form": self.form})
+            flag = attributes.get("segmentation") or self.flags().get(line.id, "ok")
+            line.segmentation = _segmentation(flag, self._where())
+            self.lines.append(line)
             if "threshold" in attributes:
-                level, = _integers([attributes["threshold"]], self._where())
+                level, = _integers([attributes["threshold"]], self._where(), "the threshold")
                 self.lines[-1].extra["grey_level"] = level
         elif self._inside and element == "word":
             if not self.lines:
@@ -289,7 +308,7 @@ class _FormReader:
         elif self._inside and element == "cmp" and self.words:
             values = [self._attribute(attributes, name, element)
                       for name in ("x", "y", "width", "height")]
-            box = _integers(values, self._where())
+            box = _integers(values, self._where(), "the box")
             self.words[-1].extra["boxes"].append(box)
             self.lines[-1].extra["boxes"].append(box)
 
@@ -314,7 +333,7 @@ def _hull(boxes):
     return left, top, right - left, bottom - top
 
 
-def _xml_items(root, mode, forms):
+def _xml_items(root, mode, forms, report):
     """Yield the items of the files of `forms` (None: of all files)."""
     folder = os.path.join(root, "xml")
     if os.path.isdir(os.path.join(folder, "xml")):
@@ -322,13 +341,18 @@ def _xml_items(root, mode, forms):
     if not os.path.isdir(folder):
         raise _missing(folder, "the folder of annotations", "xml.tgz")
     names = sorted(name for name in os.listdir(folder) if name.endswith(".xml"))
+    flags = lru_cache(maxsize=None)(lambda: _ascii_flags(root))
     if not names:
         raise _missing(os.path.join(folder, "a01-000u.xml"), "one annotation file a form",
                        "xml.tgz")
     for name in names:
         if forms is not None and name[:-len(".xml")] not in forms:
             continue
-        reader = _FormReader(os.path.join(folder, name)).read()
+        try:
+            reader = _FormReader(os.path.join(folder, name), flags).read()
+        except DataError as error:
+            report.add(name[:-len(".xml")], "malformed XML", str(error))
+            continue
         if mode == "form":
             yield _form_item(reader.form, reader.writer, reader.lines, reader.path,
                              {"form": reader.form})
@@ -345,8 +369,8 @@ def _split_file(root, split, split_folder):
     if split.startswith("file:"):
         path = split[len("file:"):]
         if not os.path.isfile(path):
-            raise MissingDataError(f"{path}: no such id list; it should hold one id of a form, "
-                                   "line or word a row")
+            raise MissingDataError(f"{path}: no such list of ids; it should hold one id of a "
+                                   "form, line or word a row")
         return path
     if split in OFFICIAL_SPLITS:
         name = OFFICIAL_SPLITS[split]
@@ -360,10 +384,10 @@ def _split_file(root, split, split_folder):
         paths = [os.path.join(folder, name)
                  for folder in folders for name in AACHEN_SPLITS[split]]
         missing = MissingDataError(
-            f"{paths[0]}: not there; the form list of {split} should lie at this place, one "
-            f"form id a row (also read: {', '.join(AACHEN_SPLITS[split][1:])}). The lists of the "
-            "Aachen (RWTH) split go round with the papers that use it, not with IAM itself "
-            f"({HOME_PAGE}); give their folder as split_folder")
+            f"{paths[0]}: not there; the lists of the Aachen (RWTH) split do not come with IAM "
+            f"({HOME_PAGE}) but with the papers that use it: put its three lists, one form id a "
+            "row, into this folder or give theirs as split_folder (also read: "
+            f"{', '.join(AACHEN_SPLITS[split][1:])})")
     else:
         known = ", ".join((*OFFICIAL_SPLITS, *AACHEN_SPLITS, "all", "file:PATH"))
         raise ConfigError(f"unknown IAM split {split!r}; known: {known}")
@@ -380,7 +404,7 @@ def _wanted(path, mode):
     depth and select all that stands on the form.
     """
     wanted = {}
-    for number, row in _lines_of(path, MissingDataError(f"{path}: no such id list")):
+    for number, row in _lines_of(path, MissingDataError(f"{path}: no such list of ids")):
         id = row.strip()
         if not id or id.startswith("#"):
             continue
@@ -407,10 +431,8 @@ class _ImageFinder:
                    for parts in ((kind,), (kind, kind))]
         self.folders = [folder for folder in folders if os.path.isdir(folder)]
         self.expected = folders[0]
-        if not self.folders:
-            archive = "formsA-D.tgz, formsE-H.tgz, formsI-Z.tgz" if mode == "form" \
-                else f"{mode}s.tgz"
-            raise _missing(self.expected, f"the folder of {mode} images", archive)
+        self.archive = f"{mode}s.tgz" if mode != "form" else \
+            "formsA-D.tgz, formsE-H.tgz and formsI-Z.tgz"
 
     def _relative(self, id):
         nested = (_parent(id, 1), _parent(id, 2), id + ".png")
@@ -480,14 +502,16 @@ def open_iam(root, mode="line", split="official/train", annotations="xml", segme
         come from ``ascii/forms.txt`` and are None without it.
     segmentation : {"all", "ok", "err"}
         Lines or words whose segmentation into words has this flag. In the XML a word has its
-        line's flag; a form is "ok" when all of its lines are.
+        line's flag; a line without one has that of ``ascii/lines.txt``, else "ok". A form is
+        "ok" when all of its lines are.
     split_folder : str, optional
         Folder of the official or Aachen lists when they lie elsewhere.
     alphabet : Alphabet, optional
         Samples with characters outside it are left out (a form's newlines aside).
     on_error : {"skip", "raise"}
-        What becomes of a listed id without annotation, an empty transcript, a missing image or
-        a character outside the alphabet: counted and listed in ``dataset.report``, or fatal.
+        What becomes of a listed id without annotation, a malformed XML file, an empty
+        transcript, a missing image or a character outside the alphabet: counted and listed in
+        ``dataset.report``, or fatal.
     check_images : bool
         Decode every image now, so that broken ones are found at opening.
 
@@ -504,8 +528,8 @@ def open_iam(root, mode="line", split="official/train", annotations="xml", segme
         A file or folder is not there; the message says where it should lie and where IAM is
         obtained.
     DataError
-        A malformed annotation (the message names file and line), or any bad sample when
-        ``on_error="raise"``.
+        A malformed row of the ascii tables, an id that stands twice, or any bad file or sample
+        when ``on_error="raise"``; the message names file and line.
     ConfigError
         An unknown mode, split, annotation or segmentation.
     """
@@ -514,13 +538,13 @@ def open_iam(root, mode="line", split="official/train", annotations="xml", segme
     _check_choice("annotations", annotations, ANNOTATIONS)
     _check_choice("segmentation", segmentation, SEGMENTATIONS)
     report = SkipReport(on_error)
-    list_path = _split_file(root, split, split_folder)
     if not os.path.isdir(root):
         raise _missing(root, "the folder", "its archives")
+    list_path = _split_file(root, split, split_folder)
     wanted = None if list_path is None else _wanted(list_path, mode)
     if annotations == "xml":
         forms = None if wanted is None else {_parent(key, 2) for key in wanted}
-        items = _xml_items(root, mode, forms)
+        items = _xml_items(root, mode, forms, report)
     else:
         items = _ascii_items(root, mode)
     items, unused = _select(items, wanted, mode)
@@ -557,8 +581,7 @@ def _samples(items, finder, alphabet, report):
                                   {**item.extra, "segmentation": item.segmentation}))
     if absent and not samples:
         # Nothing at all: the archive lies elsewhere, which is no matter of single images.
-        raise _missing(finder.usual(absent[0]), f"an image (and {len(absent) - 1} others)",
-                       f"{finder.mode}s.tgz")
+        raise _missing(finder.usual(absent[0]), f"one of {len(absent)} images", finder.archive)
     for id in absent:
         report.add(id, "missing image", f"{finder.usual(id)} is not there")
     return samples

@@ -15,10 +15,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from ..exceptions import ConfigError, DataError
+from ..exceptions import ConfigError, DataError, MissingDataError
 
 __all__ = ["Style", "Rendered", "make_style", "render_line", "undrawable", "system_fonts",
-           "RENDER_VERSION"]
+           "find_fonts", "generator", "RENDER_VERSION"]
 
 #: Part of every image's key; to be raised with any change that moves a pixel.
 RENDER_VERSION = 1
@@ -217,11 +217,14 @@ class Style:
     font_file: str = None
 
 
-def _generator(*key):
-    """Return a generator that depends on the whole numbers of `key` alone."""
+def generator(*key):
+    """Return a NumPy generator that follows from the whole numbers `key` (seed first) alone."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(
         entropy=key[0], spawn_key=key[1:])))
 
+
+# The plain letters are drawn wide; this makes them as wide as the script's.
+_WIDTHS = {"rowmans": .66, "scripts": 1.05}
 
 # (small, capital, other) and how often.
 _HANDS = ((("rowmans", "rowmans", "rowmans"), 4), (("scripts", "rowmans", "rowmans"), 3),
@@ -244,7 +247,7 @@ def make_style(key, fonts=()):
     -------
     Style
     """
-    rng = _generator(*key)
+    rng = generator(*key)
 
     def between(low, high):
         return float(rng.uniform(low, high))
@@ -258,14 +261,14 @@ def make_style(key, fonts=()):
     style = dict(
         key=key, small=small, capital=capital, other=other, swaps=swaps,
         slant=between(-.22, .18) if script else between(-.12, .4),
-        aspect=between(.95, 1.25) if script else between(.58, .8),
+        aspect=between(.85, 1.18),
         size=between(.88, 1.12), x_height=between(.85, 1.1),
         ascender=between(.8, 1.15), descender=between(.8, 1.25),
-        spacing=between(-.3, .5) if script else between(-1.2, 1.2),
-        gap=between(8, 14), letter_warp=between(.5, 1.3), jitter=between(.4, 1.1),
-        tremor=between(.1, .42), wave=between(.2, 1.1), drift=between(-1.2, 1.2),
-        rotation=float(rng.normal(0, .007)), pen=between(1.0, 2.2), contrast=between(0, .35),
-        ink=between(15, 105), paper=between(215, 252), noise=between(1.5, 6),
+        spacing=between(-.4, .5) if script else between(-1.4, 1),
+        gap=between(7, 13), letter_warp=between(.7, 1.7), jitter=between(.6, 1.5),
+        tremor=between(.12, .45), wave=between(.2, 1.3), drift=between(-1.4, 1.4),
+        rotation=float(rng.normal(0, .008)), pen=between(1.2, 2.7), contrast=between(0, .4),
+        ink=between(10, 95), paper=between(218, 252), noise=between(1, 5),
         blur=between(.3, .85))
     use_font, which = rng.random() < 1 / 3, rng.random()
     if fonts and use_font:
@@ -276,11 +279,11 @@ def make_style(key, fonts=()):
 @lru_cache(maxsize=65536)
 def _letter_warp(key, character):
     """Return a writer's own shaping of a letter: coefficients of x and y (2, 5)."""
-    rng = _generator(*key, 7, ord(character))
+    rng = generator(*key, 7, ord(character))
     return rng.normal(0, 1, (2, 5)) * ((.05, .06, .05, .04, .04), (.05, .06, .05, .04, .04))
 
 
-def _shape(points, style, warp, rng):
+def _shape(points, style, aspect, warp, rng):
     """Return a glyph's points as this writer forms them this time."""
     x, y = points[:, 0], points[:, 1]
     # Zones: above the small letters, their body, below the base line.
@@ -288,7 +291,7 @@ def _shape(points, style, warp, rng):
                  + (y - X_HEIGHT) * style.ascender,
                  np.where(y > BASE, BASE + (y - BASE) * style.descender,
                           BASE + (y - BASE) * style.x_height))
-    x = x * style.aspect
+    x = x * aspect
     u, v = (x - x.mean()) / 10, (y - 2) / 10
     own = style.letter_warp * warp
     own = own + style.jitter * .55 * rng.normal(0, 1, (2, 5)) * (.05, .05, .03, .03, .03)
@@ -319,17 +322,19 @@ def _lay_out(text, style, rng):
         if before == " ":
             word += 1
         before = character
-        glyph = _glyph(_font_of(character, style), character)
+        font = _font_of(character, style)
+        glyph = _glyph(font, character)
         if glyph is None:
             raise DataError(f"{character!r} (U+{ord(character):04X}) of {text!r} has no strokes "
                             "to draw it with")
         width, points, strokes = glyph
+        aspect = style.aspect * _WIDTHS[font]
         if len(points):
-            points = _shape(points, style, _letter_warp(style.key, character), rng)
+            points = _shape(points, style, aspect, _letter_warp(style.key, character), rng)
             parts.append(points + (x, 0))
             lengths += strokes
             words += [word] * len(strokes)
-        x += width * style.aspect + style.spacing + rng.normal(0, .3 * style.jitter)
+        x += width * aspect + style.spacing + rng.normal(0, .3 * style.jitter)
     if not parts:
         raise DataError(f"{text!r} holds nothing to draw")
     return np.concatenate(parts), lengths, words
@@ -409,10 +414,11 @@ def _on_paper(mask, style, rng):
     darkness = style.ink + 14 * field(2, max(2, width // 40))
     image = paper + (darkness - paper) * ink
     image += style.noise * rng.standard_normal((height, width), dtype=np.float32)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    # Coarse levels, so that the noise does not fill the disk.
+    return (np.clip(image, 0, 255).astype(np.uint8) // 8 * 8 + 7).astype(np.uint8)
 
 
-def render_line(text, style, rng, height=72):
+def render_line(text, style, rng, height=64):
     """Write a line of text.
 
     Parameters
@@ -443,7 +449,7 @@ def render_line(text, style, rng, height=72):
     x, y = points[:, 0], points[:, 1]
     y = y + _bend(x, y, style, rng)
     points = np.stack([x - style.slant * (y - BASE), y], axis=1) * scale
-    pen = style.pen * height / 72
+    pen = style.pen * height / 64
     widths = pen * (1 + style.contrast * _tremble(len(points), rng)[:, 0] * .6)
     # Downstrokes press harder.
     widths *= 1 + style.contrast * np.clip(np.gradient(points[:, 1]) / (STEP * scale), 0, 1)
@@ -481,6 +487,38 @@ def system_fonts(folders=None):
                         part in lower for part in HANDWRITING_FONTS):
                     found.setdefault(lower, os.path.join(place, name))
     return tuple(found[name] for name in sorted(found))
+
+
+def find_fonts(fonts):
+    """Return the TrueType files that the option `fonts` means.
+
+    Parameters
+    ----------
+    fonts : "auto", "hershey" or list of str
+        The system's handwriting fonts, none, or these files.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ConfigError
+        None of these.
+    MissingDataError
+        A file is not there.
+    """
+    if fonts == "auto":
+        return system_fonts()
+    if fonts == "hershey":
+        return ()
+    if isinstance(fonts, str):
+        raise ConfigError(f"fonts is {fonts!r}; known: auto, hershey, or a list of font files")
+    fonts = tuple(os.fspath(path) for path in fonts)
+    for path in fonts:
+        if not os.path.isfile(path):
+            raise MissingDataError(f"{path}: no such font")
+    return fonts
 
 
 @lru_cache(maxsize=256)

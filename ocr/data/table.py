@@ -116,6 +116,7 @@ def open_table(path, split=None, images=None, file_column="file", text_column="t
         if file in seen:
             report.add(file, "repeated file", f"{path}, line {number}")
             continue
+        seen.add(file)
         image = os.path.join(folder, file)
         if not os.path.isfile(image):
             report.add(file, "missing image", f"{path}, line {number}: {image} is not there")
@@ -124,7 +125,6 @@ def open_table(path, split=None, images=None, file_column="file", text_column="t
             report.add(file, "outside the alphabet", f"{path}, line {number}: "
                        + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
             continue
-        seen.add(file)
         writer = row.pop(writer_column, None)
         samples.append(LineSample(file, text, image, writer, row))
     name = os.path.splitext(os.path.basename(path))[0]

@@ -12,6 +12,9 @@ def add_arguments(parser):
     parser.add_argument("--lines-per-form", type=positive, default=9, metavar="N")
     parser.add_argument("--writers", type=positive, default=40, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fonts", default="auto", choices=("auto", "hershey"),
+                        help="auto mixes in the handwriting fonts of the system; hershey gives "
+                             "the same on every machine (default: auto)")
     parser.add_argument("--text", metavar="FILE",
                         help="UTF-8 text to write; default: sentences made up")
 
@@ -22,5 +25,5 @@ def run(arguments):
     written = write_iam_tree(arguments.folder, forms=arguments.forms,
                              lines_per_form=arguments.lines_per_form,
                              writers=arguments.writers, seed=arguments.seed,
-                             text_file=arguments.text)
+                             text_file=arguments.text, fonts=arguments.fonts)
     say(f"{arguments.folder}: {written}")
