@@ -125,6 +125,15 @@ class PreparedLines:
             start = stop
         return lines, {int(i): reason for i, reason in index["failures"].items()}
 
+    def first(self, count):
+        """Return the first `count` lines as prepared lines of their own."""
+        import copy
+
+        part = copy.copy(self)
+        part.dataset = self.dataset.subset(range(count))
+        part._lines, part.widths = self._lines[:count], self.widths[:count]
+        return part
+
     def __len__(self):
         return len(self._lines)
 

@@ -7,7 +7,8 @@ import sys
 from ..config import apply_overrides, from_mapping, read_yaml
 from ..exceptions import CheckpointError, ConfigError
 
-__all__ = ["add_config", "experiment_config", "add_checkpoint", "merge_yaml", "say"]
+__all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
+           "options_from_yaml", "positive", "beside", "require_file", "say"]
 
 
 def say(text):
@@ -59,23 +60,33 @@ def checkpoint_config(arguments, recogniser):
     return experiment_config(arguments, to_mapping(recogniser.config))
 
 
-def merge_yaml(parser, arguments, argv):
-    """Fill options from ``--config`` that the command line does not give.
+def options_from_yaml(parser, argv):
+    """Take a subcommand's options from the YAML file of ``--config``, before it is parsed.
 
-    Keys are option names with underscores; `ConfigError` lists the known ones.
+    Keys are option names with underscores; what the command line gives goes before.
+    `ConfigError` lists the known keys.
     """
-    if not getattr(arguments, "config", None):
-        return arguments
-    settings = read_yaml(arguments.config)
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config")
+    path = finder.parse_known_args(argv)[0].config
+    if path is None:
+        return
     actions = {a.dest: a for a in parser._actions if a.dest not in ("help", "config")}
-    for key in settings:
+    for key, value in read_yaml(path).items():
         if key not in actions:
-            raise ConfigError(f"{arguments.config}: unknown setting {key!r}; "
+            raise ConfigError(f"{path}: unknown setting {key!r}; "
                               f"known: {', '.join(sorted(actions))}")
-    parser.set_defaults(**settings)
-    for key in settings:
-        actions[key].required = False
-    return parser.parse_args(argv)
+        action = actions[key]
+        if isinstance(value, str) and action.type is not None:
+            try:
+                value = action.type(value)
+            except (argparse.ArgumentTypeError, ValueError) as error:
+                raise ConfigError(f"{path}: {key}: {error}") from None
+        if action.nargs == "+" and not isinstance(value, list):
+            value = [value]
+        action.default, action.required = value, False
+        if action.nargs == "+":
+            action.nargs = "*"
 
 
 def beside(checkpoint, name):

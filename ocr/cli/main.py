@@ -5,6 +5,7 @@ import sys
 
 from ..exceptions import OCRError
 from . import commands
+from .common import options_from_yaml
 
 __all__ = ["main"]
 
@@ -16,8 +17,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see: {self.prog} --help)\n")
 
 
-def make_parser():
-    """Return the parser of all subcommands."""
+def make_parser(argv=()):
+    """Return the parser of all subcommands, with the defaults of ``--config`` in `argv`."""
     parser = _Parser(prog="ocr", description="Handwriting and text-line recognition.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND",
                                        parser_class=_Parser)
@@ -26,6 +27,12 @@ def make_parser():
                                         formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
+        if name in commands.OPTIONS_IN_YAML:
+            command.add_argument("--config", metavar="YAML",
+                                 help="options of this command by name; the command line goes "
+                                      "before")
+            if argv[:1] == [name]:
+                options_from_yaml(command, argv[1:])
     return parser
 
 
@@ -37,8 +44,9 @@ def main(argv=None):
     """
     from ..signals import Interrupted
 
-    arguments = make_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
     try:
+        arguments = make_parser(argv).parse_args(argv)
         return arguments.run(arguments) or 0
     except Interrupted as stop:
         print(f"ocr: {stop}", file=sys.stderr)

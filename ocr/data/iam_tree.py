@@ -143,7 +143,8 @@ def _draw_form(id, writer, texts, style, seed, number, settings):
     top = MARGIN
     for place, (text, line) in enumerate(zip(texts, drawn)):
         rows, columns = line.image.shape
-        left = MARGIN + int(page_rng.integers(0, width - columns - 2 * MARGIN + 1))
+        room = width - columns - 2 * MARGIN
+        left = MARGIN + int(page_rng.integers(0, min(room, 24) + 1))
         form.page[top:top + rows, left:left + columns] = line.image
         err = page_rng.random() < settings["err_share"]
         words, first = [], 0

@@ -86,7 +86,7 @@ class TrainingConfig:
     checkpoint_minutes : float
         Minutes between writes of the last checkpoint inside an epoch.
     log_images : int
-        Validation lines shown in mxboard with truth and reading; 0 for none.
+        Training and validation lines shown in mxboard with truth and reading; 0 for none.
     initial_checkpoint : str or None
         Start from these weights (of the same network; an output layer for another alphabet
         takes over the characters both have).

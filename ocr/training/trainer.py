@@ -320,7 +320,8 @@ class Trainer:
         write("validation/wer", summary.wer, epoch)
         write("validation/loss", entry["validation_loss"], epoch)
         write("validation/lines_per_second", len(logits) / max(seconds, 1e-9), epoch)
-        self._log_images(readings, epoch)
+        self._log_images("validation", self.validation, readings, epoch)
+        self._log_training_lines(epoch)
 
     def _validation_loss(self, logits):
         """Mean CTC loss of the validation lines that are feasible and within the alphabet."""
@@ -335,13 +336,27 @@ class Trainer:
             return float("nan")
         return float(nd.concat(*losses, dim=0).mean().asscalar())
 
-    def _log_images(self, readings, epoch):
+    def _log_training_lines(self, epoch):
+        """Read a few training lines, undistorted, with the current weights."""
+        count = min(self.config.training.log_images, len(self.prepared))
+        if not count:
+            return
+        some = self.prepared.first(count)
+        logits = compute_logits(self.net, some, self.config.training.batch_size,
+                                self.contexts[0], 0)
+        readings = [h[0].text for h in self.decoder.decode(logits)]
+        metric = TextMetric()
+        metric.update_many(some.dataset.texts(), readings)
+        self._writer.add_scalar("train/cer_of_shown_lines", metric.summary(bootstrap=0).cer, epoch)
+        self._log_images("train", some, readings, epoch)
+
+    def _log_images(self, split, prepared, readings, epoch):
         from .logging import caption_line
 
         for index in range(min(self.config.training.log_images, len(readings))):
-            picture = caption_line(self.validation[index], self.validation.dataset[index].text,
+            picture = caption_line(prepared[index], prepared.dataset[index].text,
                                    readings[index])
-            self._writer.add_image(f"validation/line_{index}", picture, epoch)
+            self._writer.add_image(f"{split}/line_{index}", picture, epoch)
 
 
 def _check_same(stored, config, alphabet, path):

@@ -85,6 +85,20 @@ def test_recognise(trained):
     assert 1 <= len(line["hypotheses"]) <= 3
 
 
+def test_options_from_yaml(trained):
+    image = trained / "lines" / "train-001.png"
+    (trained / "recognise.yaml").write_text(
+        f"checkpoint: {trained / 'run' / 'best.ckpt'}\nimages: {image}\nn_best: 2\n"
+        "decoder: beam\n")
+    out, _ = run("recognise", "--config", trained / "recognise.yaml")
+    assert 1 <= len(out.splitlines()) <= 2
+    out, _ = run("recognise", "--config", trained / "recognise.yaml", "--n-best", 1)
+    assert len(out.splitlines()) == 1
+    (trained / "recognise.yaml").write_text("checkpint: x\n")
+    _, err = run("recognise", "--config", trained / "recognise.yaml", status=2)
+    assert "unknown setting 'checkpint'; known: alpha, " in err
+
+
 def test_recognise_reads_what_it_can_and_fails(trained):
     image = trained / "lines" / "train-001.png"
     out, err = run("recognise", image, trained / "none.png", trained / "corpus.txt",

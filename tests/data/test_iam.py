@@ -1,8 +1,10 @@
+import html
+import pickle
 import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -98,14 +100,24 @@ def test_xml_is_unescaped_fully_and_agrees_with_ascii(root):
 
 @given(st.text(alphabet="&<>\"'ab;#", max_size=12), st.integers(1, 3))
 def test_unescape_undoes_any_number_of_escapes(text, times):
-    import html
-
-    if html.unescape(text) != text:
-        return
+    assume(unescape(text) == text)
     escaped = text
     for _ in range(times):
         escaped = html.escape(escaped)
     assert unescape(escaped) == text
+
+
+@pytest.mark.parametrize("text, plain", [
+    ("&amp;quot;", '"'), ("&amp;amp;lt;", "<"), ("&quot", "&quot"), ("a & b;", "a & b;"),
+    ("&notaname;", "&notaname;"), ("&copyx;", "&copyx;"), ("&#39;&#x22;", "'\""),
+    ("&" + "amp;" * 200000 + "gt;", ">"), ("&" + "#38;" * 200000 + "gt;", ">")])
+def test_unescape_takes_whole_entities_only(text, plain):
+    assert unescape(text) == plain
+
+
+@given(st.text(alphabet="&ampqutl;#3840x26", max_size=30))
+def test_unescape_is_stable(text):
+    assert unescape(unescape(text)) == unescape(text)
 
 
 def test_splits_are_never_merged_and_named(root):
@@ -160,8 +172,54 @@ def test_own_lists_and_aachen(root, tmp_path):
     (root / "aachen").mkdir()
     (root / "aachen" / "train.txt").write_text("a01-003\n")
     assert [s.id for s in open_iam(root, split="aachen/train").samples] == ["a01-003-00"]
+    assert open_iam(root, split="aachen/train").split == "aachen/train"
     with pytest.raises(MissingDataError, match="no such list of ids"):
         open_iam(root, split="file:nowhere.txt")
+
+
+def test_lists_in_another_folder_and_of_other_names(root, tmp_path):
+    (tmp_path / "te.lst").write_text("a01-003\nb02-000-00.png\n")
+    dataset = open_iam(root, split="aachen/test", split_folder=str(tmp_path))
+    assert [s.id for s in dataset.samples] == ["a01-003-00", "b02-000-00"]
+    shutil.move(root / "largeWriterIndependentTextLineRecognitionTask" / "testset.txt", tmp_path)
+    assert len(open_iam(root, split="official/test", split_folder=str(tmp_path))) == 1
+    (tmp_path / "empty.txt").write_text("\n# none\n")
+    with pytest.raises(DataError, match="empty.txt: holds no ids"):
+        open_iam(root, split=f"file:{tmp_path / 'empty.txt'}")
+
+
+def test_a_finer_id_selects_what_it_stands_on(root, tmp_path):
+    own = tmp_path / "mine.txt"
+    own.write_text("a01-000u-01-00\n")
+    assert [s.id for s in open_iam(root, split=f"file:{own}").samples] == ["a01-000u-01"]
+    forms = open_iam(root, split=f"file:{own}", mode="form")
+    assert [s.id for s in forms.samples] == ["a01-000u"]
+    assert forms.report.counts() == {}
+
+
+@pytest.mark.parametrize("move", [
+    ("lines", "lines_/lines"), ("xml", "xml_/xml"), ("forms", "formsA-D")])
+def test_common_unpackings_are_found(root, move):
+    old, new = move
+    (root / new).parent.mkdir(exist_ok=True)
+    shutil.move(root / old, root / new)
+    if "_" in new:
+        shutil.move(root / f"{old}_", root / old)
+    mode = "form" if old == "forms" else "line"
+    assert len(open_iam(root, split="all", mode=mode)) == (3 if mode == "form" else 4)
+
+
+def test_flat_images_are_found(root):
+    for path in list((root / "lines").rglob("*.png")):
+        shutil.move(path, root / "lines" / path.name)
+    dataset = open_iam(root, split="all", on_error="raise", check_images=True)
+    assert len(dataset) == 4
+
+
+def test_dataset_can_be_pickled(root):
+    dataset = open_iam(root)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.samples == dataset.samples and (copy.image(0) == dataset.image(0)).all()
 
 
 def test_broken_and_missing_images(root):
@@ -195,18 +253,55 @@ def test_what_is_missing_is_named_with_its_source(root, gone, options, named):
         open_iam(root, **options)
 
 
-def test_malformed_annotations(root):
+def test_malformed_tables(root):
     path = root / "ascii" / "lines.txt"
-    path.write_text(LINES + "a01-009-00 ok 154\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"lines.txt, line 7: expected id"):
+    for row, message in [
+            (LINES + "a01-009-00 ok 154\n", r"lines.txt, line 7: expected id"),
+            (LINES.replace("408 746", "408 x"), r"lines.txt, line 3: the box"),
+            (LINES.replace("a01-000u-00 ok", "a01-000u-00 fine"), "line 3: segmentation"),
+            (LINES.replace("a01-000u-00 ", "a01 "), "line 3: 'a01' is no IAM id"),
+            (LINES + LINES.splitlines()[2] + "\n", "line 7: the id 'a01-000u-00' stands at .*"
+                                                   "line 3 too")]:
+        path.write_text(row, encoding="utf-8")
+        with pytest.raises(DataError, match=message):
+            open_iam(root, annotations="ascii", split="all")
+    path.write_bytes(b"# x\na01-000u-00 ok 1 1 1 1 1 1 caf\xe9\n")
+    with pytest.raises(DataError, match="line 2: not UTF-8"):
         open_iam(root, annotations="ascii")
-    path.write_text(LINES.replace("408 746", "408 x"), encoding="utf-8")
-    with pytest.raises(DataError, match=r"line 3: the box"):
-        open_iam(root, annotations="ascii")
-    (root / "ascii" / "lines.txt").write_text(LINES, encoding="utf-8")
-    (root / "xml" / "a01-003.xml").write_text("<form><line")
-    dataset = open_iam(root)
-    assert dataset.report.counts() == {"malformed XML": 1}
+
+
+@pytest.mark.parametrize("xml, detail", [
+    ("<form><line", "line 1: "), ("<form id='a01-003'>\n</from>", "line 2: malformed XML"),
+    ("<page/>", "no <form>"), ("<form id='a01-003'><handwritten-part>\n<line id='a01-003-00'/>"
+                               "</handwritten-part></form>", "line 2: <line> without text"),
+    ("<!DOCTYPE form [\n<!ENTITY a 'b'>]><form id='a01-003'/>", "line 2: declares an entity"),
+    ("<form id='a01-003'><handwritten-part><line id='a01-003-00' text='x'><word id="
+     "'a01-003-00-00' text='x'>\n<cmp x='1' y='2' width='3' height='z'/></word></line>"
+     "</handwritten-part></form>", "line 2: the box")])
+def test_malformed_xml_is_reported_or_fatal(root, xml, detail):
+    (root / "xml" / "a01-003.xml").write_text(xml)
+    dataset = open_iam(root, split="all")
+    assert len(dataset) == 3
+    [skip] = dataset.report.skips
+    assert (skip.id, skip.reason) == ("a01-003", "malformed XML")
+    assert "a01-003.xml" in skip.detail and detail in skip.detail
+    with pytest.raises(DataError, match="a01-003.xml"):
+        open_iam(root, split="all", on_error="raise")
+
+
+def test_xml_flag_goes_before_that_of_the_table(root):
+    path = root / "xml" / "a01-000u.xml"
+    path.write_text(path.read_text(encoding="utf-8").replace(
+        '<line id="a01-000u-00"', '<line id="a01-000u-00" segmentation="err"'), encoding="utf-8")
+    assert len(open_iam(root, segmentation="ok")) == 0
+    assert len(open_iam(root, segmentation="all")) == 2
+    shutil.rmtree(root / "ascii")
+    assert [s.id for s in open_iam(root, segmentation="ok").samples] == ["a01-000u-01"]
+
+
+def test_name_tells_what_changes_scores(root):
+    assert open_iam(root).name == "iam-line (xml, all)"
+    assert open_iam(root, annotations="ascii", segmentation="ok").name == "iam-line (ascii, ok)"
 
 
 def test_options_are_checked(root):

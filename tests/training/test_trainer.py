@@ -47,7 +47,8 @@ def test_trains_logs_and_keeps_the_best(table, tmp_path):
     [events] = (tmp_path / "run" / "logs").iterdir()
     logged = events.read_bytes()
     for tag in (b"train/loss", b"train/learning_rate", b"train/lines_per_second",
-                b"validation/cer", b"validation/loss", b"validation/line_0"):
+                b"validation/cer", b"validation/loss", b"validation/line_0", b"train/line_0",
+                b"train/cer_of_shown_lines"):
         assert tag in logged
 
 

@@ -2,6 +2,9 @@
 
 from . import denoise_data, evaluate, listing, recognise, synth, train, tune
 
+#: Commands without an experiment's settings: their YAML files hold their options.
+OPTIONS_IN_YAML = ("recognise", "synth", "list")
+
 #: name -> (module, one-line help)
 COMMANDS = {
     "train": (train, "train a network"),
