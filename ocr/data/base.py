@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
@@ -82,7 +81,7 @@ class LineSample:
     text: str
     path: str = None
     writer: str = None
-    extra: dict = field(default_factory=lambda: MappingProxyType({}))
+    extra: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
