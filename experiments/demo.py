@@ -30,7 +30,8 @@ def main():
     began = time.monotonic()
     if not os.path.isdir(f"{OUTPUT}/iam"):
         step("Synthetic handwriting in IAM's format", "ocr", "synth", f"{OUTPUT}/iam",
-             "--forms", "150", "--lines-per-form", "9", "--writers", "50", "--seed", "1", "--fonts", "hershey")
+             "--forms", "150", "--lines-per-form", "9", "--writers", "50", "--seed", "1",
+             "--fonts", "hershey")
     if not os.path.isfile(f"{OUTPUT}/run/finished"):
         resume = ["--resume"] if os.path.isfile(f"{OUTPUT}/run/last.ckpt") else []
         step("Training", "ocr", "train", "--config", CONFIG, *resume)

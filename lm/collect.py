@@ -6,8 +6,13 @@ import os
 from ocr.decoding import DecoderConfig, build_decoder
 from ocr.exceptions import ConfigError
 
-from .denoising import (DenoisingPair, k_fold_indices, write_corpus, write_notebook_pairs,
-                        write_pairs)
+from .denoising import (
+    DenoisingPair,
+    k_fold_indices,
+    write_corpus,
+    write_notebook_pairs,
+    write_pairs,
+)
 
 __all__ = ["collect_pairs", "collect_split", "collect_folds", "write_corpus_of"]
 

@@ -1,6 +1,6 @@
 """From samples to batches: prepared (and cached) lines, bucketing by width, CTC feasibility."""
 
-from .batches import Batch, collate, evaluation_batches, frames_needed, TrainingBatches
+from .batches import Batch, TrainingBatches, collate, evaluation_batches, frames_needed
 from .prepared import PreparedLines
 
 __all__ = ["Batch", "collate", "evaluation_batches", "frames_needed", "TrainingBatches",

@@ -1,5 +1,6 @@
 """Multi-scale CNN-BiLSTM on a truncated ResNet."""
 
+import math
 from dataclasses import dataclass
 
 from ..backend import gluon, nn, rnn
@@ -214,7 +215,7 @@ class CNNBiLSTM(gluon.HybridBlock):
             self.downsamplers = nn.HybridSequential()
             self.encoders = nn.HybridSequential()
             # Heights as the layers make them: ceil for stem and max-pool, floor between scales.
-            height = -(-(-(-config.height // 2)) // 2)
+            height = math.ceil(math.ceil(config.height / 2) / 2)
             self._heights = []
             for scale in range(config.num_downsamples):
                 if scale > 0:

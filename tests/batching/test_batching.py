@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocr.batching import (PreparedLines, TrainingBatches, collate, evaluation_batches,
-                          frames_needed)
+from ocr.batching import PreparedLines, TrainingBatches, collate, evaluation_batches, frames_needed
 from ocr.data import Alphabet, open_dataset
 from ocr.data.base import LineDataset, LineSample
 from ocr.exceptions import DataError, TrainingError

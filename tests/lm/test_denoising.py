@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.denoising import (DenoisingPair, k_fold_indices, read_pairs, write_corpus,
-                          write_notebook_pairs, write_pairs)
+from lm.denoising import (
+    DenoisingPair,
+    k_fold_indices,
+    read_pairs,
+    write_corpus,
+    write_notebook_pairs,
+    write_pairs,
+)
 from ocr.exceptions import DataError
 
 HEADER = {"data": "d", "split": "s", "readings_of_training_lines": "none"}
@@ -43,7 +49,8 @@ def test_damaged_files_name_the_line(tmp_path):
     rows = path.read_text().splitlines()
     for content, message in (
             (rows[1:], "line 1: not the header"), (rows[:2], "cut short: 1 of 2 pairs"),
-            ([*rows[:2], rows[2][:9]], "line 3: not JSON"), ([*rows[:2], "[1]"], "line 3: not a JSON"),
+            ([*rows[:2], rows[2][:9]], "line 3: not JSON"),
+            ([*rows[:2], "[1]"], "line 3: not a JSON"),
             ([*rows[:2], '{"id": "x"}'], "line 3: not a pair"), ([], "line 1"),
             ([*rows[:2], rows[1]], "line 3: the id '0' stands twice")):
         path.write_text("\n".join(content))

@@ -41,7 +41,8 @@ def test_original_box():
 
 def test_narrow_and_wide_lines():
     config = PreprocessConfig(height=32, min_width=40, max_width=100, margin=3)
-    assert line_to_input(resize_line(np.full((32, 2), 255, np.uint8), config), config).shape[1] == 46
+    narrow = resize_line(np.full((32, 2), 255, np.uint8), config)
+    assert line_to_input(narrow, config).shape[1] == 46
     assert resize_line(np.full((32, 900), 255, np.uint8), config).shape == (32, 100)
 
 
