@@ -1,7 +1,9 @@
 """``ocr train | evaluate | tune | recognise | denoise-data | synth | list``."""
 
 import argparse
+import os
 import sys
+import warnings
 
 from ..exceptions import OCRError
 from . import commands
@@ -36,6 +38,12 @@ def make_parser(argv=()):
     return parser
 
 
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    # Ours are for the user; other packages' are about their own code.
+    if category is UserWarning and f"{os.sep}ocr{os.sep}" in filename:
+        print(f"ocr: warning: {message}", file=sys.stderr)
+
+
 def main(argv=None):
     """Run the command line; returns the exit status.
 
@@ -45,6 +53,7 @@ def main(argv=None):
     from ..signals import Interrupted
 
     argv = sys.argv[1:] if argv is None else list(argv)
+    warnings.showwarning = _show_warning
     try:
         arguments = make_parser(argv).parse_args(argv)
         return arguments.run(arguments) or 0

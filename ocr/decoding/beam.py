@@ -62,7 +62,6 @@ class BeamDecoder(Decoder):
             Labels(labels, False), self._language_model(base) if with_lm else None)
 
     def _language_model(self, base):
-        import kenlm
         from pyctcdecode.language_model import LanguageModel
 
         from lm import load_ngram
@@ -83,12 +82,7 @@ class BeamDecoder(Decoder):
         if not usable:
             raise DecodingError(f"{stored.path}: none of the model's {len(stored.unigrams)} words "
                                 "can be written with this alphabet")
-        try:
-            model = kenlm.Model(stored.path)
-        except (OSError, RuntimeError) as error:
-            raise DecodingError(f"{stored.path}: KenLM cannot read it "
-                                f"({' '.join(str(error).split())})") from None
-        return LanguageModel(model, usable, alpha=float(config.alpha), beta=float(config.beta),
+        return LanguageModel(stored.scorer(), usable, alpha=float(config.alpha), beta=float(config.beta),
                              unk_score_offset=float(config.unk_score_offset),
                              score_boundary=config.lm_score_boundary)
 
