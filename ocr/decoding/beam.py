@@ -82,7 +82,8 @@ class BeamDecoder(Decoder):
         if not usable:
             raise DecodingError(f"{stored.path}: none of the model's {len(stored.unigrams)} words "
                                 "can be written with this alphabet")
-        return LanguageModel(stored.scorer(), usable, alpha=float(config.alpha), beta=float(config.beta),
+        return LanguageModel(stored.scorer(), usable, alpha=float(config.alpha),
+                             beta=float(config.beta),
                              unk_score_offset=float(config.unk_score_offset),
                              score_boundary=config.lm_score_boundary)
 
