@@ -3,10 +3,12 @@
 import os
 
 from lm import NgramConfig, train_ngram
+from lm.denoising import write_corpus
 from ocr.cli.main import main as ocr
 from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.exceptions import OCRError
 from ocr.training import ExperimentConfig
+from ocr.training.sources import open_split
 
 
 def run(config_path, arguments):
@@ -23,8 +25,6 @@ def run(config_path, arguments):
     int
         Exit status.
     """
-    from ocr.training.trainer import open_split
-
     overrides = [a for a in arguments if a != "--resume"]
     resume = [a for a in arguments if a == "--resume"]
     try:
@@ -33,8 +33,6 @@ def run(config_path, arguments):
         corpus, model = os.path.join(output, "text_train.txt"), os.path.join(output, "words")
         if status := ocr(["train", "--config", config_path, *overrides, *resume]):
             return status
-        from lm.denoising import write_corpus
-
         write_corpus(corpus, open_split(config.data, "train").texts())
         train_ngram(NgramConfig(corpus=(corpus,), output=model, order=3))
     except OCRError as error:

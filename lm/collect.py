@@ -75,7 +75,7 @@ def collect_split(recogniser, checkpoint, data, split, decoder, folder, output, 
         What the decoder's relative paths start from.
     output : str
     """
-    from ocr.training.trainer import open_split
+    from ocr.training.sources import open_split
 
     dataset = open_split(data, split)
     pairs = collect_pairs(recogniser, dataset, build_decoder(decoder, recogniser.alphabet,
@@ -111,7 +111,8 @@ def collect_folds(config, folds, output, say=print, batch_size=16, seed=None):
         Paths written.
     """
     from ocr.recognition import Recogniser
-    from ocr.training.trainer import Trainer, make_alphabet, open_split
+    from ocr.training.sources import make_alphabet, open_split
+    from ocr.training.trainer import Trainer
 
     dataset = open_split(config.data, "train")
     if len(dataset) < folds:
@@ -148,7 +149,7 @@ def collect_folds(config, folds, output, say=print, batch_size=16, seed=None):
 
 def write_corpus_of(data, output):
     """Write the training transcripts, one a line, to ``output/text_train.txt``."""
-    from ocr.training.trainer import open_split
+    from ocr.training.sources import open_split
 
     path = os.path.join(output, "text_train.txt")
     os.makedirs(output, exist_ok=True)

@@ -19,16 +19,17 @@ class DataConfig:
     Attributes
     ----------
     source : str
-        A registered data source (``ocr list``).
+        A registered data source (``ocr list``); synthetic handwriting by default.
     options : dict
         Options of the source common to all splits.
     train, validation, test : dict
-        Options of the source for each split; they go before `options`.
+        Options of the source for each split; they go before `options`. The sources "iam" and
+        "synthetic" know which of their splits is meant where `split` is not given.
     cache : str or None
         Folder for decoded lines; None keeps them in memory.
     """
 
-    source: str = "table"
+    source: str = "synthetic"
     options: dict = field(default_factory=dict)
     train: dict = field(default_factory=dict)
     validation: dict = field(default_factory=dict)

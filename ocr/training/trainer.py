@@ -9,8 +9,6 @@ from ..backend import autograd, devices, gluon, mx, nd
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..config import to_mapping
-from ..data import Alphabet, open_dataset
-from ..data.alphabet import PRESETS
 from ..decoding import DecoderConfig, build_decoder
 from ..evaluation import TextMetric
 from ..exceptions import CheckpointError, TrainingError
@@ -20,27 +18,14 @@ from ..models.pretrained import load_pretrained
 from ..recognition import compute_logits, load_weights, weights_of
 from ..signals import Interrupted, collect_signals
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
+from .sources import make_alphabet, open_split
 
-__all__ = ["Trainer", "open_split", "make_alphabet", "train"]
+__all__ = ["Trainer", "train"]
 
 #: Settings that may change between a run and its resumption: they do not shape its numbers.
 FREE_ON_RESUME = {("output",), ("training", "device"), ("training", "workers"),
                   ("training", "checkpoint_minutes"), ("training", "log_images"),
                   ("data", "cache")}
-
-
-def open_split(data, split):
-    """Open the split "train", "validation" or "test" of a `DataConfig`."""
-    return open_dataset(data.source, **{**data.options, **getattr(data, split)})
-
-
-def make_alphabet(setting, dataset):
-    """Return the alphabet an experiment's `alphabet` setting asks for."""
-    if setting == "data":
-        return Alphabet.from_texts(dataset.texts())
-    if setting in PRESETS:
-        return Alphabet.preset(setting)
-    return Alphabet.from_file(setting)
 
 
 class Trainer:

@@ -31,7 +31,7 @@ def run(arguments):
     from ...evaluation import save_gallery, save_gallery_png
     from ...evaluation.run import evaluate
     from ...recognition import Recogniser
-    from ...training.trainer import open_split
+    from ...training.sources import open_split
 
     recogniser = Recogniser(arguments.checkpoint, arguments.device)
     config = checkpoint_config(arguments, recogniser)

@@ -27,7 +27,7 @@ def run(arguments):
     from ...decoding import save_decoder
     from ...decoding.tuning import tune
     from ...recognition import Recogniser
-    from ...training.trainer import open_split
+    from ...training.sources import open_split
 
     recogniser = Recogniser(arguments.checkpoint, arguments.device)
     settings = checkpoint_config(arguments, recogniser)

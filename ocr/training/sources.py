@@ -1,0 +1,48 @@
+"""The data sets and the alphabet that an experiment's settings name (no MXNet needed)."""
+
+from ..data import Alphabet, open_dataset
+from ..data.alphabet import PRESETS
+
+__all__ = ["open_split", "make_alphabet", "DEFAULT_SPLITS"]
+
+#: What a source's `split` option is where the settings do not say.
+DEFAULT_SPLITS = {
+    "synthetic": {"train": "train", "validation": "validation1", "test": "test"},
+    "iam": {"train": "official/train", "validation": "official/validation1",
+            "test": "official/test"},
+}
+
+
+def open_split(data, split):
+    """Open a split of an experiment.
+
+    Parameters
+    ----------
+    data : DataConfig
+    split : {"train", "validation", "test"}
+
+    Returns
+    -------
+    LineDataset
+    """
+    options = {**data.options, **getattr(data, split)}
+    if data.source in DEFAULT_SPLITS:
+        options.setdefault("split", DEFAULT_SPLITS[data.source][split])
+    return open_dataset(data.source, **options)
+
+
+def make_alphabet(setting, dataset):
+    """Return the alphabet of an experiment's `alphabet` setting.
+
+    Parameters
+    ----------
+    setting : str
+        "data" (the characters of `dataset`), a preset, or a file.
+    dataset : LineDataset
+        Training lines.
+    """
+    if setting == "data":
+        return Alphabet.from_texts(dataset.texts())
+    if setting in PRESETS:
+        return Alphabet.preset(setting)
+    return Alphabet.from_file(setting)
