@@ -19,6 +19,12 @@ _COARSE = [(0.0, 0.0, 0.0)] + [(a, b, u) for a in (0.2, 0.5, 0.9) for b in (0.5,
                                for u in (0.0, -2.0, -6.0)]
 
 
+#: A search takes about so many trials; flat logits (a poor network) decode so slowly that
+#: fewer lines must do, but not fewer than this.
+_USUAL_TRIALS = 60
+_FEWEST_LINES = 30
+
+
 @dataclass(frozen=True)
 class TuneResult:
     """What tuning chose.
@@ -85,7 +91,8 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
     metric : {"cer", "wer", "cer+wer"}
         To minimise; "cer+wer" is CER + WER / 4.
     budget_minutes : float
-        The search stops after this; what was best until then is returned.
+        The search stops after this; what was best until then is returned. Where decoding is too
+        slow for it, a random sample of the lines is tuned on.
     max_lines : int, optional
         Tune on a random sample of so many lines.
     seed : int
@@ -107,12 +114,13 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
         raise ConfigError("budget_minutes must be positive")
     if config.name == "greedy":
         raise ConfigError("the decoder greedy has nothing to tune")
-    if max_lines and max_lines < len(texts):
-        chosen = np.sort(np.random.default_rng(seed).choice(len(texts), max_lines, replace=False))
-        logits, texts = [logits[i] for i in chosen], [texts[i] for i in chosen]
     began = time.monotonic()
     trials = []
     decoder = build_decoder(config, alphabet, base)
+    order = np.random.default_rng(seed).permutation(len(texts))
+    affordable = _affordable_lines(decoder, [logits[i] for i in order[:16]], budget_minutes)
+    chosen = np.sort(order[:min(max_lines or len(texts), affordable)])
+    logits, texts = [logits[i] for i in chosen], [texts[i] for i in chosen]
 
     with tqdm(desc="tuning", unit="trial", disable=None if progress else True) as bar:
         def spent():
@@ -148,6 +156,14 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
                       best["lines_per_second"], metric, len(texts),
                       (time.monotonic() - began) / 60,
                       [{**t, "config": t["config"].to_dict()} for t in trials])
+
+
+def _affordable_lines(decoder, sample, budget_minutes):
+    """How many lines leave room for the usual number of trials within the budget."""
+    began = time.monotonic()
+    decoder.decode(sample, n_best=1)
+    each = (time.monotonic() - began) / len(sample)
+    return max(_FEWEST_LINES, int(60 * budget_minutes / (_USUAL_TRIALS * max(each, 1e-9))))
 
 
 def _weighed(config, weights):

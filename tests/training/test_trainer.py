@@ -180,3 +180,29 @@ def test_learning_rate_schedules():
                              final_learning_rate=0.1)
     assert learning_rate_at(5, 10, plateau, 0.3) == pytest.approx(0.3)
     assert learning_rate_at(5, 10, plateau, 0.01) == pytest.approx(0.1)
+
+
+def test_a_batch_split_over_two_devices_trains_the_same(table, tmp_path, monkeypatch):
+    """MXNet takes cpu(0) and cpu(1) for two devices: the code path of several GPUs."""
+    from ocr.backend import mx
+    from ocr.training import trainer
+
+    def losses(name, contexts):
+        monkeypatch.setattr(trainer, "devices", lambda spec: contexts)
+        mapping = settings(table, tmp_path / name, epochs=1, log_images=0)
+        # Dropout draws and batch statistics are each device's own.
+        mapping["model"] = {"name": "small", "options": {**TINY_MODEL["options"], "dropout": 0.0}}
+        history, _ = run(mapping)
+        return history[0]
+
+    one, two = losses("one", [mx.cpu(0)]), losses("two", [mx.cpu(0), mx.cpu(1)])
+    assert two["train_loss"] == pytest.approx(one["train_loss"], rel=0.2)
+    first, second = (weights(tmp_path / name) for name in ("one", "two"))
+    moved = first["output.bias"] - second["output.bias"]
+    assert np.abs(moved).max() < 0.02
+    state = load_checkpoint(str(tmp_path / "two" / "last.ckpt"))
+    assert any(name.startswith("adam/mean/") for name in state.arrays)
+    resumed, _ = run({**settings(table, tmp_path / "two", epochs=1, log_images=0),
+                      "model": {"name": "small", "options": {**TINY_MODEL["options"],
+                                                             "dropout": 0.0}}}, resume=True)
+    assert resumed[0] == two
