@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint install tools clean
 
-# kenlm builds from source.
+# kenlm builds from source: it takes cmake, a C++ compiler and Python's headers.
+HEADERS := import os, sys, sysconfig; \
+  sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))
 tools:
-	@if ! command -v cmake >/dev/null || ! command -v g++ >/dev/null; then \
+	@if ! command -v cmake >/dev/null || ! command -v g++ >/dev/null \
+	    || ! $(PYTHON) -c '$(HEADERS)' || ! $(PYTHON) -c 'import ensurepip'; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -q && apt-get install -q -y cmake g++ make; \
+	    apt-get update -q && apt-get install -q -y cmake g++ make python3-dev python3-venv; \
 	  else \
-	    echo "cmake and g++ are needed to build kenlm: apt-get install cmake g++" >&2; exit 1; \
+	    echo "needed: apt-get install cmake g++ python3-dev python3-venv" >&2; exit 1; \
 	  fi; \
 	fi
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
