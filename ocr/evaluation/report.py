@@ -78,8 +78,15 @@ class EvaluationReport:
             metric.update_many(self.references, system.hypotheses)
             self.summaries[system.name] = metric.summary()
 
-    def table(self):
-        """Return the scores as an aligned plain-text table with a heading."""
+    def heading(self):
+        """Return what the scores were measured on and how, in a sentence."""
+        summary = self.summaries[self.systems[0].name]
+        return (f"{self.data}, split {self.split}: {summary.lines} lines, "
+                f"{summary.characters} characters, {summary.words} words; corpus-level, WER "
+                f"tokenisation '{self.tokenisation}', lines/s with the network")
+
+    def table(self, heading=True):
+        """Return the scores as an aligned plain-text table, under the heading."""
         rows = [["decoder", "CER % [95%]", "WER % [95%]", "SER %", "lines/s"]]
         for system in self.systems:
             s = self.summaries[system.name]
@@ -90,11 +97,7 @@ class EvaluationReport:
         lines = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
                            for i, (cell, w) in enumerate(zip(row, widths))) for row in rows]
         lines.insert(1, "  ".join("-" * w for w in widths))
-        summary = self.summaries[self.systems[0].name]
-        heading = (f"{self.data}, split {self.split}: {summary.lines} lines, "
-                   f"{summary.characters} characters, {summary.words} words; corpus-level, WER "
-                   f"tokenisation '{self.tokenisation}', lines/s with the network")
-        return "\n".join([heading, *lines])
+        return "\n".join([self.heading(), *lines] if heading else lines)
 
     def comparisons(self):
         """Return {name: paired bootstrap against the first system} for the other systems."""
