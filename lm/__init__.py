@@ -5,6 +5,8 @@ import importlib
 _PUBLIC = {
     "NgramConfig": "ngram", "NgramModel": "ngram", "PerplexityReport": "ngram",
     "train_ngram": "ngram", "load_ngram": "ngram", "perplexity": "ngram", "max_order": "ngram",
+    "InterpolationConfig": "interpolation", "interpolate": "interpolation",
+    "SamplingConfig": "sampling", "sample_text": "sampling",
     "SPACE_TOKEN": "corpus", "UNITS": "corpus", "tokenise": "corpus",
 }
 

@@ -1,4 +1,4 @@
-"""The ``lm`` command: ``lm train`` and ``lm perplexity``."""
+"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix`` and ``lm sample``."""
 
 import argparse
 import json
@@ -33,7 +33,9 @@ def _train_parser(commands):
                         help="UTF-8 text, one sentence a line")
     parser.add_argument("--output", metavar="NAME", help="path of the model, without ending")
     parser.add_argument("--order", type=int, metavar="N", help="highest order (default 3)")
-    parser.add_argument("--unit", choices=("word", "character"), help="default: word")
+    parser.add_argument("--unit", choices=("word", "character", "wordform"),
+                        help="default: word (split at spaces); wordform: runs of letters and "
+                             "digits, in lower case and with every digit 0")
     parser.add_argument("--heldout", nargs="+", metavar="FILE",
                         help="text to report perplexity and unknown words of")
     parser.add_argument("--estimator", choices=("auto", "lmplz", "builtin"),
@@ -73,7 +75,7 @@ def _perplexity_parser(commands):
                     "of words that it does not know.")
     parser.add_argument("model", metavar="MODEL", help="NAME, NAME.arpa or NAME.bin")
     parser.add_argument("text", nargs="+", metavar="TEXT", help="UTF-8 text, one sentence a line")
-    parser.add_argument("--unit", choices=("word", "character"),
+    parser.add_argument("--unit", choices=("word", "character", "wordform"),
                         help="for models that were not trained with lm train")
     parser.add_argument("--reserved", choices=("error", "skip"), default="error",
                         help="words such as <s> in the text: refuse (default), or leave out")
@@ -83,11 +85,62 @@ def _perplexity_parser(commands):
     parser.set_defaults(run=_perplexity)
 
 
+def _mix_parser(commands):
+    parser = commands.add_parser(
+        "mix", argument_default=argparse.SUPPRESS,
+        help="mix n-gram models, and lists of word frequencies, into one model",
+        description="Interpolate n-gram models linearly and write the mixture as one model: "
+                    "NAME.arpa, NAME.unigrams.txt, NAME.json and, where KenLM's build_binary is "
+                    "found, NAME.bin. Weights are equal unless given or found on held-out text.")
+    parser.add_argument("models", nargs="+", metavar="MODEL",
+                        help="NAME or NAME.arpa of a model, whose ARPA file is needed, or a list "
+                             "WORDS.tsv of a word, a tab and its frequency a line")
+    parser.add_argument("--output", metavar="NAME", required=True,
+                        help="path of the mixture, without ending")
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--weights", nargs="+", type=float, metavar="W",
+                         help="one for each model, 0 or more; they need not add up to 1")
+    weights.add_argument("--heldout", nargs="+", metavar="FILE",
+                         help="text on which to find the weights (by EM)")
+    parser.add_argument("--unit", choices=("word", "character", "wordform"),
+                        help="for models that were not trained with lm train")
+    parser.add_argument("--reserved", choices=("error", "skip"),
+                        help="words such as <s> in held-out text: refuse (default), or leave out")
+    parser.add_argument("--blank-lines", choices=("keep", "skip"),
+                        help="keep (default): a blank line is an empty sentence")
+    parser.add_argument("--build-binary", metavar="PATH",
+                        help="KenLM's build_binary (default: on PATH)")
+    parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
+                        help="kind of KenLM binary (default trie)")
+    parser.add_argument("--json", action="store_true", help="print the model's metadata as JSON")
+    parser.set_defaults(run=_mix)
+
+
+def _sample_parser(commands):
+    parser = commands.add_parser(
+        "sample", argument_default=argparse.SUPPRESS,
+        help="write pseudo text from word frequencies, for character models",
+        description="Write words in random order, drawn by frequency: each at least once, none "
+                    "above 0.2%% of the text. It teaches a character model which words there "
+                    "are where no running text is to be had.")
+    parser.add_argument("words", metavar="WORDS",
+                        help="UTF-8 list of a word, a tab and its frequency a line")
+    parser.add_argument("--output", metavar="FILE", required=True, help="text file to write")
+    parser.add_argument("--tokens", type=int, metavar="N", help="words to write (default 2000000)")
+    parser.add_argument("--seed", type=int, metavar="N", help="default 1")
+    parser.add_argument("--capitals", type=float, metavar="SHARE",
+                        help="share of words that begin with a capital (default 0.15)")
+    parser.add_argument("--line-words", type=int, metavar="N", help="words a line (default 12)")
+    parser.set_defaults(run=_sample)
+
+
 def _parser():
-    parser = _Parser(prog="lm", description="Train and measure n-gram language models.")
+    parser = _Parser(prog="lm", description="Train, measure and mix n-gram language models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_parser(commands)
     _perplexity_parser(commands)
+    _mix_parser(commands)
+    _sample_parser(commands)
     return parser
 
 
@@ -97,8 +150,7 @@ def _train_config(arguments):
 
     from .ngram import NgramConfig
 
-    given = {name: value for name, value in vars(arguments).items()
-             if name not in ("command", "run", "config", "json")}
+    given = _given(arguments)
     if not given.get("corpus"):
         given.pop("corpus", None)
     path = getattr(arguments, "config", None)
@@ -132,10 +184,14 @@ def _train(arguments):
         orders = ", ".join(map(str, metadata["fallback_orders"]))
         print(f"fallback discounts for order {orders}")
     if "heldout" in metadata:
-        from .ngram import PerplexityReport
+        _print_heldout(metadata)
 
-        report = {key: value for key, value in metadata["heldout"].items() if key != "files"}
-        print(f"held-out text: {PerplexityReport(**report)}")
+
+def _print_heldout(metadata):
+    from .ngram import PerplexityReport
+
+    report = {key: value for key, value in metadata["heldout"].items() if key != "files"}
+    print(f"held-out text: {PerplexityReport(**report)}")
 
 
 def _perplexity(arguments):
@@ -153,6 +209,42 @@ def _perplexity(arguments):
                           **asdict(report)}, ensure_ascii=False, indent=2))
     else:
         print(report)
+
+
+def _given(arguments):
+    """Return the options that were given, to become settings."""
+    return {name: value for name, value in vars(arguments).items()
+            if name not in ("command", "run", "config", "json")}
+
+
+def _mix(arguments):
+    from .interpolation import InterpolationConfig, interpolate
+
+    model = interpolate(InterpolationConfig(**_given(arguments)))
+    metadata = model.metadata
+    if getattr(arguments, "json", False):
+        print(json.dumps(metadata, ensure_ascii=False, indent=2))
+        return
+    print(f"{model.path}: order {model.order}, {model.unit}s, "
+          f"{len(metadata['components'])} components")
+    for part in metadata["components"]:
+        print(f"weight {part['weight']:.4f}: {part['name']}, {part['ngrams'][0]:,} words"
+              + (f", {part['left_out']:,} entries left out" if part["left_out"] else ""))
+    print("n-grams: " + ", ".join(f"{count:,}" for count in metadata["ngrams"]))
+    if "em" in metadata:
+        em = metadata["em"]
+        print(f"weights found on {em['tokens']:,} tokens, {em['unknown']:,} unknown to all left "
+              f"out: perplexity {em['perplexity']:.2f}")
+        _print_heldout(metadata)
+
+
+def _sample(arguments):
+    from .sampling import SamplingConfig, sample_text
+
+    config = SamplingConfig(**_given(arguments))
+    told = sample_text(config)
+    print(f"{config.output}: {told['lines']:,} lines, {told['tokens']:,} tokens, {told['used']:,} "
+          f"of {told['words']:,} words")
 
 
 def main(argv=None):

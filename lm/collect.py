@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from ocr.correction import PipelineConfig, build_pipeline
 from ocr.decoding import DecoderConfig, build_decoder
 from ocr.exceptions import ConfigError
 
@@ -25,7 +26,7 @@ def collect_pairs(recogniser, dataset, decoder, n_best=1, trained_on=None, fold=
     ----------
     recogniser : ocr.recognition.Recogniser
     dataset : LineDataset
-    decoder : ocr.decoding.Decoder
+    decoder : ocr.decoding.Decoder or ocr.correction.Pipeline
     n_best : int
         Alternatives kept with each pair, when over 1.
     trained_on : bool or None
@@ -58,8 +59,7 @@ def _write(output, split, pairs, header):
     return paths
 
 
-def collect_split(recogniser, checkpoint, data, split, decoder, folder, output, n_best=1,
-                  batch_size=16):
+def collect_split(recogniser, checkpoint, data, split, decoder, output, n_best=1, batch_size=16):
     """Write the pairs of one split, read by one checkpoint; returns the paths written.
 
     Parameters
@@ -70,16 +70,15 @@ def collect_split(recogniser, checkpoint, data, split, decoder, folder, output, 
     data : ocr.training.DataConfig
     split : {"train", "validation", "test"}
         The header of "train" says that the network was trained on these lines.
-    decoder : DecoderConfig
-    folder : str
-        What the decoder's relative paths start from.
+    decoder : DecoderConfig or PipelineConfig
     output : str
     """
     from ocr.training.sources import open_split
 
     dataset = open_split(data, split)
-    pairs = collect_pairs(recogniser, dataset, build_decoder(decoder, recogniser.alphabet,
-                                                             base=folder),
+    if isinstance(decoder, DecoderConfig):
+        decoder = PipelineConfig(decoder)
+    pairs = collect_pairs(recogniser, dataset, build_pipeline(decoder, recogniser.alphabet),
                           n_best, trained_on=split == "train", cache=data.cache,
                           batch_size=batch_size)
     header = {"data": dataset.name, "split": dataset.split,

@@ -1,6 +1,7 @@
-"""Text files as sentences of tokens: words or characters.
+"""Text files as sentences of tokens: words, characters or word forms.
 
-One line is one sentence. Text is brought to Unicode NFC; nothing else is normalised.
+One line is one sentence. Text is brought to Unicode NFC; other normalisation is asked for by
+name (`ocr.normalisation`).
 """
 
 import os
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
 
+from .wordforms import word_forms
+
 __all__ = ["SPACE_TOKEN", "UNITS", "SPECIAL_WORDS", "tokenise", "read_lines", "Corpus",
            "CorpusCounts"]
 
@@ -16,7 +19,7 @@ __all__ = ["SPACE_TOKEN", "UNITS", "SPECIAL_WORDS", "tokenise", "read_lines", "C
 SPACE_TOKEN = "\u2581"
 
 #: What a token may be.
-UNITS = ("word", "character")
+UNITS = ("word", "character", "wordform")
 
 #: The three entries of every model that are no words of the text.
 SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
@@ -37,13 +40,14 @@ def tokenise(text, unit, reserved="error", where="text"):
     ----------
     text : str
         One line; brought to NFC here.
-    unit : {"word", "character"}
+    unit : {"word", "character", "wordform"}
         ``word``: the text split at whitespace. ``character``: every character, with
         whitespace inside the line written as `SPACE_TOKEN` (one for each character) and
-        whitespace at its ends left out.
+        whitespace at its ends left out. ``wordform``: runs of letters and digits, folded; see
+        `lm.wordforms`.
     reserved : {"error", "skip"}
         What to do with a token that an ARPA file cannot hold: ``<s>``, ``</s>``, ``<unk>`` or
-        ``<UNK>`` as a word, a literal U+2581 as a character, NUL in either.
+        ``<UNK>`` as a word, a literal U+2581 as a character, NUL in any. No word form is reserved.
     where : str
         File and line, for error messages.
 
@@ -77,6 +81,8 @@ def tokenise(text, unit, reserved="error", where="text"):
             skipped += len(tokens) - len(kept)
             tokens = kept
         return tokens, skipped
+    if unit == "wordform":
+        return word_forms(text), skipped
     if SPACE_TOKEN in text:
         if reserved == "error":
             raise LanguageModelError(
@@ -165,7 +171,7 @@ class Corpus:
     ----------
     paths : sequence of str
         UTF-8 files, one sentence a line.
-    unit : {"word", "character"}
+    unit : {"word", "character", "wordform"}
     reserved : {"error", "skip"}
         See `tokenise`.
     blank_lines : {"keep", "skip"}

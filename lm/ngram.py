@@ -19,7 +19,7 @@ from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
 from .lmplz import BINARY_TYPES, find_tool, run_build_binary, run_lmplz
 
 __all__ = ["NgramConfig", "NgramModel", "PerplexityReport", "ESTIMATORS", "max_order",
-           "train_ngram", "load_ngram", "perplexity"]
+           "train_ngram", "write_model", "load_ngram", "perplexity"]
 
 #: Ways to estimate a model; ``auto`` takes lmplz where it is found.
 ESTIMATORS = ("auto", "lmplz", "builtin")
@@ -43,7 +43,7 @@ class NgramConfig:
         are added.
     order : int
         Highest order of n-grams.
-    unit : {"word", "character"}
+    unit : {"word", "character", "wordform"}
     heldout : tuple of str
         Text files to report the perplexity of; none of them may be in the corpus.
     estimator : {"auto", "lmplz", "builtin"}
@@ -164,7 +164,7 @@ class NgramModel:
     unigrams : tuple of str
         The vocabulary without ``<unk>``, ``<s>`` and ``</s>``.
     order : int
-    unit : {"word", "character"}
+    unit : {"word", "character", "wordform"}
     metadata : dict
         Contents of the JSON file; empty for models trained elsewhere.
     """
@@ -294,9 +294,6 @@ def train_ngram(config):
         if lmplz is None and config.estimator == "lmplz":
             raise LanguageModelError("lmplz is not on PATH; give its path (--lmplz), or use the "
                                      "builtin estimator")
-    build_binary = None
-    if config.binary_type != "none":
-        build_binary = find_tool("build_binary", config.build_binary)
     settings = {"unit": config.unit, "reserved": config.reserved,
                 "blank_lines": config.blank_lines}
     corpus = Corpus(config.corpus, description="reading corpus", **settings)
@@ -304,25 +301,60 @@ def train_ngram(config):
                if config.heldout else None)
     if heldout is not None and config.order > 1:
         _import_kenlm()
+    return write_model(config, config.order,
+                       lambda path: _estimate(config, corpus, lmplz, path),
+                       lambda details, types: _metadata(config, corpus, types, details), heldout)
+
+
+def write_model(config, order, write, describe, heldout=None):
+    """Write a model and all that goes beside it; every file whole, or none.
+
+    Parameters
+    ----------
+    config : NgramConfig or lm.interpolation.InterpolationConfig
+        Says `output`, `unit`, `binary_type`, `build_binary` and the names of the `heldout` files.
+    order : int
+    write : callable
+        Given a path, writes the ARPA file there and returns what there is to tell about it.
+    describe : callable
+        Given that and the number of words, returns the metadata; no path in it, only names.
+    heldout : lm.corpus.Corpus, optional
+        Text to report the perplexity of.
+
+    Returns
+    -------
+    NgramModel
+
+    Raises
+    ------
+    LanguageModelError, ConfigError
+        build_binary fails, or is not there; whatever `write` raises.
+    """
+    build_binary = None
+    if config.binary_type != "none":
+        build_binary = find_tool("build_binary", config.build_binary)
     files = {ending: config.output + ending for ending in
              (".arpa", ".bin", ".unigrams.txt", ".json")}
     with ExitStack() as stack:
         # Files take their names in reverse order: the JSON file last, when all is there.
         paths = {ending: stack.enter_context(atomic_path(files[ending]))
                  for ending in (".json", ".unigrams.txt", ".arpa")}
-        details = _estimate(config, corpus, lmplz, paths[".arpa"])
+        details = write(paths[".arpa"])
         # KenLM reads no unigram models, nor does its tool.
-        has_binary = build_binary is not None and config.order > 1
+        has_binary = build_binary is not None and order > 1
         if has_binary:
             paths[".bin"] = stack.enter_context(atomic_path(files[".bin"]))
             run_build_binary(build_binary, config.binary_type, paths[".arpa"], paths[".bin"])
         unigrams = tuple(read_unigrams(paths[".arpa"]))
         with open(paths[".unigrams.txt"], "w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{word}\n" for word in unigrams)
-        metadata = _metadata(config, corpus, len(unigrams), details, has_binary)
+        # Through JSON, so that it is the same now as when it is read back.
+        metadata = json.loads(json.dumps({
+            **describe(details, len(unigrams)),
+            "binary": config.binary_type if has_binary else None}))
         if heldout is not None:
             written = NgramModel(paths.get(".bin", paths[".arpa"]), paths[".arpa"], unigrams,
-                                 config.order, config.unit)
+                                 order, config.unit)
             report = _score(written.scorer(), heldout)
             metadata["heldout"] = {"files": [os.path.basename(p) for p in config.heldout],
                                    **asdict(report)}
@@ -333,7 +365,7 @@ def train_ngram(config):
             # The binary of an earlier training would be taken for this model's.
             os.unlink(files[".bin"])
     return NgramModel(files[".bin"] if has_binary else files[".arpa"], files[".arpa"], unigrams,
-                      config.order, config.unit, metadata)
+                      order, config.unit, metadata)
 
 
 def _estimate(config, corpus, lmplz, arpa):
@@ -372,7 +404,7 @@ def _until_known_empty(corpus):
         raise LanguageModelError("the corpus is empty: it holds no token")
 
 
-def _metadata(config, corpus, types, details, has_binary):
+def _metadata(config, corpus, types, details):
     """Return what the JSON file tells; no path in it, only names."""
     from ocr import __version__
 
@@ -384,15 +416,13 @@ def _metadata(config, corpus, types, details, has_binary):
                    "sentences": counts.sentences, "tokens": counts.tokens, "types": types,
                    "blank_lines": counts.blank, "skipped_tokens": counts.skipped},
         **details,
-        "binary": config.binary_type if has_binary else None,
         "options": {name: getattr(config, name) for name in (
             "discount_fallback", "fallback_discounts", "prune", "interpolate_unigrams",
             "reserved", "blank_lines")},
     }
     if config.unit == "character":
         metadata["space_token"] = SPACE_TOKEN
-    # Through JSON, so that it is the same now as when it is read back.
-    return json.loads(json.dumps(metadata))
+    return metadata
 
 
 # --- loading ---------------------------------------------------------------------------------
@@ -476,7 +506,7 @@ def load_ngram(path, unit=None):
     path : str
         ``NAME``, ``NAME.arpa`` or ``NAME.bin`` of ``lm train --output NAME`` (NAME prefers the
         binary), the folder of a single model, or a model trained elsewhere.
-    unit : {"word", "character"}, optional
+    unit : {"word", "character", "wordform"}, optional
         For models without metadata, where it is guessed from the words: ``character`` if all
         are single characters and U+2581 is among them.
 

@@ -1,54 +1,127 @@
-"""Choosing decoders on the command line: by name, tuned settings, language model."""
+"""Choosing decoders and correctors on the command line: by name, tuned settings, models."""
 
 import dataclasses
+import glob
 import os
+import re
 
 from ..exceptions import ConfigError
 from .common import beside
 
-__all__ = ["add_decoder_options", "tuned_path", "decoder_config", "known_decoders"]
+__all__ = ["add_decoder_options", "add_decoder_choice", "chosen_name", "tuned_path",
+           "pipeline_config", "known_pipelines", "default_name"]
+
+#: DecoderConfig field -> option that sets it.
+_OPTIONS = {"lm": "lm", "words": "words", "alpha": "alpha", "word_alpha": "word_alpha",
+            "beta": "beta", "beam_width": "beam_width", "token_min_logp": "token_min_logp",
+            "workers": "decoder_workers", "hotwords": "hotwords"}
+_PATHS = ("lm", "words")
+#: What each decoder has a use for.
+_USED = {"greedy": ("workers",),
+         "beam": ("beam_width", "token_min_logp", "workers", "hotwords"),
+         "beam-lm": ("lm", "alpha", "beta", "beam_width", "token_min_logp", "workers",
+                     "hotwords"),
+         "beam-char": tuple(_OPTIONS)}
 
 
 def add_decoder_options(parser):
     """Add the options that override a decoder's (tuned) settings."""
     group = parser.add_argument_group("decoder settings (before the tuned ones)")
-    group.add_argument("--lm", metavar="NAME", help="language model made by lm train")
+    group.add_argument("--lm", metavar="NAME", help="language model made by lm train: of words "
+                       "for beam-lm, of characters for beam-char")
+    group.add_argument("--words", metavar="NAME", help="beam-char: model of word forms")
     group.add_argument("--alpha", type=float, help="weight of the language model")
-    group.add_argument("--beta", type=float, help="bonus per word")
+    group.add_argument("--word-alpha", type=float, help="weight of the model of word forms")
+    group.add_argument("--beta", type=float, help="bonus per word (beam-lm) or character")
+    group.add_argument("--hotwords", nargs="+", metavar="WORD", help="words to be preferred")
     group.add_argument("--beam-width", type=int)
     group.add_argument("--token-min-logp", type=float,
                        help="characters less likely than this are not tried")
     group.add_argument("--decoder-workers", type=int, metavar="N",
                        help="processes that decode; default: one a core")
+    group.add_argument("--set", action="append", default=[], metavar="CORRECTOR.KEY=VALUE",
+                       help="setting of a corrector, e.g. spelling.lexicon=words.tsv")
+
+
+def add_decoder_choice(parser, default=None):
+    """Add ``--decoder NAME`` and ``--correct A,B``."""
+    parser.add_argument("--decoder", default=default,
+                        help="a name of ocr list, or with correctors: beam-char+spelling"
+                        + (f" (default: {default})" if default else ""))
+    parser.add_argument("--correct", metavar="A,B",
+                        help="correctors behind the decoder, in this order")
+
+
+def chosen_name(arguments, name):
+    """Return the pipeline's name from ``--decoder`` (or `name`) and ``--correct``."""
+    return "+".join([name, *arguments.correct.split(",")]) if arguments.correct else name
 
 
 def tuned_path(checkpoint, name):
-    """Return where ``ocr tune`` stores the decoder `name`'s settings for a checkpoint."""
+    """Return where ``ocr tune`` stores the settings of the pipeline `name` for a checkpoint."""
     return beside(checkpoint, f"decoder-{name}.json")
 
 
-def known_decoders(arguments):
-    """Return the decoders that can run: all, or those without a language model where none is."""
-    from ..decoding import list_decoders
-
-    with_lm = arguments.lm or os.path.exists(tuned_path(arguments.checkpoint, "beam-lm"))
-    names = [n for n in list_decoders() if with_lm or n != "beam-lm"]
-    return sorted(names, key=lambda n: (n != "greedy", n))
+def _tuned_names(checkpoint):
+    pattern = tuned_path(glob.escape(checkpoint), "*")
+    return [re.fullmatch(r"decoder-(.*)\.json", os.path.basename(p))[1]
+            for p in glob.glob(pattern)]
 
 
-def decoder_config(arguments, name):
-    """Return (settings of the decoder `name`, folder its relative paths start from)."""
-    from ..decoding import DecoderConfig, list_decoders, load_decoder
+def known_pipelines(arguments):
+    """Return what can be run: the decoders that need no model, and all that was tuned."""
+    names = {"greedy", "beam", *_tuned_names(arguments.checkpoint)}
+    if arguments.lm:
+        names.add("beam-lm")
+    return sorted(names, key=lambda n: (n != "greedy", n != "beam", n.count("+"), n))
 
-    if name not in list_decoders():
-        raise ConfigError(f"unknown decoder {name!r}; known: {', '.join(list_decoders())}")
+
+def default_name(arguments):
+    """Return what reads best by the scores that tuning stored; greedy where nothing is tuned."""
+    import json
+
+    best, lowest = "beam-lm" if arguments.lm else "greedy", float("inf")
+    for name in _tuned_names(arguments.checkpoint):
+        try:
+            with open(tuned_path(arguments.checkpoint, name), encoding="utf-8") as source:
+                tuned = json.load(source)["tuned"]
+            score = tuned["cer"] + tuned["wer"] / 4
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if score < lowest:
+            best, lowest = name, score
+    return best
+
+
+def pipeline_config(arguments, name):
+    """Return the settings of the pipeline `name`: tuned where they are, then the options'."""
+    from ..config import apply_overrides, to_mapping
+    from ..correction import PipelineConfig, Stage, load_pipeline, parse_name
+    from ..decoding import DecoderConfig
+
+    decoder, correctors = parse_name(name)
     path = tuned_path(arguments.checkpoint, name)
-    config = load_decoder(path) if os.path.exists(path) else DecoderConfig(name=name)
-    given = {"lm": os.path.abspath(arguments.lm) if arguments.lm else None,
-             "alpha": arguments.alpha, "beta": arguments.beta,
-             "beam_width": arguments.beam_width, "token_min_logp": arguments.token_min_logp,
-             "workers": arguments.decoder_workers}
-    if name != "beam-lm":
-        given = {k: v for k, v in given.items() if k not in ("lm", "alpha", "beta")}
-    given = {k: v for k, v in given.items() if v is not None}
-    return dataclasses.replace(config, **given), os.path.dirname(path)
+    if os.path.exists(path):
+        config = load_pipeline(path)
+    else:
+        # What was tuned for the decoder alone is a better start than the defaults.
+        alone = tuned_path(arguments.checkpoint, decoder)
+        start = load_pipeline(alone).decoder if correctors and os.path.exists(alone) \
+            else DecoderConfig(name=decoder)
+        config = PipelineConfig(start, tuple(Stage.of(c) for c in correctors))
+    given = {field: getattr(arguments, option) for field, option in _OPTIONS.items()
+             if field in _USED.get(decoder, tuple(_OPTIONS))}
+    given = {k: os.path.normpath(v) if k in _PATHS else v for k, v in given.items()
+             if v is not None}
+    if "hotwords" in given:
+        given["hotwords"] = tuple(given["hotwords"])
+    config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, **given))
+    for assignment in arguments.set:
+        stage, dot, rest = assignment.partition(".")
+        if not dot or stage not in correctors:
+            raise ConfigError(f"--set {assignment}: expected CORRECTOR.KEY=VALUE with one of the "
+                              f"correctors in use ({', '.join(correctors) or 'none'})")
+        config = dataclasses.replace(config, correctors=tuple(
+            Stage.of(s.name, apply_overrides(to_mapping(s.settings), [rest]))
+            if s.name == stage else s for s in config.correctors))
+    return config

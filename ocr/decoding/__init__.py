@@ -1,6 +1,6 @@
 """Decoders: logits + lengths -> hypotheses."""
 
-from . import beam, greedy  # noqa: F401 - registers the decoders
+from . import beam, fusion, greedy  # noqa: F401 - registers the decoders
 from .base import (
                    DECODERS,
                    Decoder,
@@ -12,7 +12,6 @@ from .base import (
                    log_softmax,
 )
 from .spans import align
-from .storage import load_decoder, save_decoder
 
 __all__ = ["DECODERS", "Decoder", "DecoderConfig", "Hypothesis", "Span", "build_decoder",
-           "list_decoders", "log_softmax", "align", "load_decoder", "save_decoder"]
+           "list_decoders", "log_softmax", "align"]

@@ -80,16 +80,28 @@ class DecoderConfig:
         Prefixes this much worse than the best are dropped (natural log, <= 0).
     token_min_logp : float
         Characters less likely than this in a frame are not tried there.
+    merge_blanks : float
+        Runs of frames whose blank is more probable than this are searched as one; 1 for
+        none. Which hypothesis wins hardly ever depends on it, the time does.
     alpha : float
-        Weight of the language model.
+        Weight of the language model: of words for beam-lm, of characters for beam-char.
     beta : float
-        Bonus for each word.
+        Bonus for each word (beam-lm) or character (beam-char).
     unk_score_offset : float
-        Penalty for a word that the model does not list (<= 0).
+        Penalty for a word that the word model does not list (<= 0).
     lm_score_boundary : bool
         Whether a line begins and ends a sentence for the model.
     lm : str or None
         NAME, NAME.arpa or NAME.bin as ``lm train`` writes them, the word list beside.
+    words : str or None
+        beam-char only: a model of word forms (``lm train --unit wordform``) beside the one of
+        characters.
+    word_alpha : float
+        Its weight.
+    hotwords : tuple of str
+        Words to be preferred, each one word.
+    hotword_weight : float
+        Their bonus: natural log, for each word (beam-char) or as pyctcdecode takes it.
     n_best : int
         Hypotheses returned for each line.
     workers : int
@@ -100,11 +112,16 @@ class DecoderConfig:
     beam_width: int = 50
     beam_prune_logp: float = -10.0
     token_min_logp: float = -5.0
+    merge_blanks: float = 0.998
     alpha: float = 0.5
     beta: float = 1.0
     unk_score_offset: float = -5.0
     lm_score_boundary: bool = True
     lm: Optional[str] = None
+    words: Optional[str] = None
+    word_alpha: float = 0.2
+    hotwords: tuple[str, ...] = ()
+    hotword_weight: float = 5.0
     n_best: int = 1
     workers: int = 0
 
@@ -115,8 +132,14 @@ class DecoderConfig:
         for name in ("beam_prune_logp", "token_min_logp", "unk_score_offset"):
             if getattr(self, name) > 0:
                 raise ConfigError(f"decoder: {name} is a log probability and must not exceed 0")
-        if self.alpha < 0:
-            raise ConfigError("decoder: alpha must not be negative")
+        for name in ("alpha", "word_alpha"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"decoder: {name} must not be negative")
+        if not 0.5 <= self.merge_blanks <= 1:
+            raise ConfigError("decoder: merge_blanks is a posterior of 0.5 to 1")
+        for word in self.hotwords:
+            if not word or word.split() != [word]:
+                raise ConfigError(f"decoder: the hotword {word!r} is not one word")
 
     def to_dict(self):
         """Return a JSON-ready dict."""
@@ -204,6 +227,21 @@ class Decoder:
     def decode_line(self, logits, n_best=None):
         """Decode one line's (T, C) logits into a list of hypotheses."""
         return self.decode([logits], n_best=n_best)[0]
+
+    def reconfigure(self, config):
+        """Take other weights and widths without loading anything anew.
+
+        Parameters
+        ----------
+        config : DecoderConfig
+            Of the same decoder with the same language models.
+        """
+        self.config = config
+
+    @staticmethod
+    def tunable_of(config):
+        """Return what can be tuned: setting -> (values to try, step, lowest, highest)."""
+        return {}
 
     def _decode_lines(self, lines, n_best):
         return [self._decode_one(line, n_best) for line in lines]

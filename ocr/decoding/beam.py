@@ -1,23 +1,13 @@
 """Beam search by pyctcdecode, alone and with a KenLM n-gram."""
 
 import logging
-import multiprocessing
 
-import numpy as np
-
-from ..cores import available_cores
 from ..exceptions import DecodingError
-from .base import DECODERS, Decoder, Hypothesis, log_softmax, resolve
-from .spans import align, character_spans, line_confidence, word_spans
+from .base import DECODERS, Hypothesis, resolve
+from .parallel import ParallelDecoder, merge_blanks
+from .spans import spanned
 
-__all__ = ["BeamDecoder"]
-
-#: Decoders of worker processes, inherited by fork: the language model is never copied.
-_INHERITED = {}
-
-#: Fewer lines a process than this are not worth starting it.
-_LINES_PER_WORKER = 4
-
+__all__ = ["BeamDecoder", "PlainBeamDecoder", "WordBeamDecoder"]
 
 def _labels(alphabet):
     """Labels for pyctcdecode: blank "", and private code points for what it would misread.
@@ -37,7 +27,7 @@ def _labels(alphabet):
     return labels + [""], back
 
 
-class BeamDecoder(Decoder):
+class BeamDecoder(ParallelDecoder):
     """pyctcdecode's beam search.
 
     Parameters
@@ -87,63 +77,50 @@ class BeamDecoder(Decoder):
                              unk_score_offset=float(config.unk_score_offset),
                              score_boundary=config.lm_score_boundary)
 
-    def reweigh(self, alpha, beta, unk_score_offset):
-        """Change the language model's weights without loading it anew."""
-        self._search._language_model.reset_params(
-            alpha=float(alpha), beta=float(beta), unk_score_offset=float(unk_score_offset))
-
-    def _decode_lines(self, lines, n_best):
-        workers = min(self.config.workers or available_cores(), len(lines) // _LINES_PER_WORKER)
-        if workers <= 1 or "fork" not in multiprocessing.get_all_start_methods():
-            return super()._decode_lines(lines, n_best)
-        key = id(self)
-        _INHERITED[key] = (self, lines, n_best)
-        try:
-            # Children inherit decoder, model and logits; only line numbers and results travel.
-            with multiprocessing.get_context("fork").Pool(workers) as pool:
-                chunk = max(1, len(lines) // (8 * workers))
-                return pool.map(_decode_inherited, [(key, i) for i in range(len(lines))], chunk)
-        finally:
-            del _INHERITED[key]
+    def reconfigure(self, config):
+        """Take other weights and widths without loading the language model anew."""
+        super().reconfigure(config)
+        if self._search._language_model is not None:
+            self._search._language_model.reset_params(
+                alpha=float(config.alpha), beta=float(config.beta),
+                unk_score_offset=float(config.unk_score_offset))
 
     def _decode_one(self, line, n_best):
         if not len(line):
             return [Hypothesis("", 0.0, 1.0)]
-        scores = log_softmax(line)
         config = self.config
+        scores, searched, dropped = merge_blanks(line, self.alphabet.blank, config.merge_blanks)
         beams = self._search.decode_beams(
-            scores, beam_width=config.beam_width, beam_prune_logp=config.beam_prune_logp,
-            token_min_logp=config.token_min_logp)
+            searched, beam_width=config.beam_width, beam_prune_logp=config.beam_prune_logp,
+            token_min_logp=config.token_min_logp, hotword_weight=config.hotword_weight,
+            hotwords=[w.translate(self._forward) for w in config.hotwords] or None)
         hypotheses, seen = [], set()
         for text, _, _, logit_score, score in beams:
             text = text.translate(self._back)
             if text not in seen:
                 seen.add(text)
-                hypotheses.append(self._hypothesis(text, scores, logit_score, score))
+                hypotheses.append(spanned(text, scores, self.alphabet, float(score) + dropped,
+                                          float(logit_score) + dropped))
             if len(hypotheses) == n_best:
                 break
         return hypotheses
 
-    def _hypothesis(self, text, scores, logit_score, score):
-        label = self.alphabet.encode(text)
-        frames, _ = align(scores, label, self.alphabet.blank)
-        characters = character_spans(scores, text, label, frames)
-        return Hypothesis(text, float(score),
-                          line_confidence(characters, scores, self.alphabet.blank), characters,
-                          word_spans(characters), float(logit_score), float(score - logit_score))
-
-
-def _decode_inherited(task):
-    key, index = task
-    decoder, lines, n_best = _INHERITED[key]
-    return decoder._decode_one(np.asarray(lines[index]), n_best)
-
 
 @DECODERS.register("beam")
-def _beam(config, alphabet, base=None):
-    return BeamDecoder(config, alphabet, base)
+class PlainBeamDecoder(BeamDecoder):
+    """pyctcdecode's beam search without a language model."""
 
 
 @DECODERS.register("beam-lm")
-def _beam_lm(config, alphabet, base=None):
-    return BeamDecoder(config, alphabet, base, with_lm=True)
+class WordBeamDecoder(BeamDecoder):
+    """pyctcdecode's beam search with a KenLM model of words."""
+
+    def __init__(self, config, alphabet, base=None):
+        super().__init__(config, alphabet, base, with_lm=True)
+
+    @staticmethod
+    def tunable_of(config):
+        """Weights of the language model."""
+        return {"alpha": ((0.0, 0.2, 0.4, 0.6, 0.9), 0.2, 0.0, 3.0),
+                "beta": ((0.0, 0.5, 1.5, 3.0), 0.7, -3.0, 8.0),
+                "unk_score_offset": ((0.0, -2.0, -6.0), 1.5, -20.0, 0.0)}

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..exceptions import DecodingError
-from .base import Span
+from .base import Hypothesis, Span
 
-__all__ = ["align", "character_spans", "word_spans", "line_confidence"]
+__all__ = ["align", "character_spans", "word_spans", "line_confidence", "spanned"]
 
 
 def align(log_probabilities, label, blank):
@@ -96,3 +96,24 @@ def line_confidence(characters, log_probabilities, blank):
 
 def _mean(values):
     return float(np.exp(np.mean(np.log(np.maximum(list(values), 1e-30)))))
+
+
+def spanned(text, log_probabilities, alphabet, score, logit_score):
+    """Return a beam's `Hypothesis`: its text aligned to the frames it was read from.
+
+    Parameters
+    ----------
+    text : str
+    log_probabilities : numpy.ndarray
+        (T, C), natural log.
+    alphabet : Alphabet
+    score : float
+        All that the beam is ranked by.
+    logit_score : float
+        The network's part; the rest is the language model's.
+    """
+    label = alphabet.encode(text)
+    frames, _ = align(log_probabilities, label, alphabet.blank)
+    characters = character_spans(log_probabilities, text, label, frames)
+    return Hypothesis(text, score, line_confidence(characters, log_probabilities, alphabet.blank),
+                      characters, word_spans(characters), logit_score, score - logit_score)

@@ -1,25 +1,28 @@
 """Reading a data set with several decoders, over the same logits."""
 
+import dataclasses
 import time
 
-from ..decoding import build_decoder
+from ..correction import PipelineConfig, build_pipeline
+from ..decoding import DecoderConfig
+from ..decoding.calibration import Calibrator
 from ..exceptions import DataError
+from .calibration import CalibrationReport, line_outcomes, word_outcomes
 from .report import EvaluationReport, SystemResult
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "calibrate"]
 
 
-def evaluate(recogniser, dataset, decoders, base=None, tokenisation="space", cache=None,
-             batch_size=16):
-    """Read every line of a data set with every decoder.
+def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, batch_size=16):
+    """Read every line of a data set with every decoder and its correctors.
 
     Parameters
     ----------
     recogniser : Recogniser
     dataset : LineDataset
         Lines that cannot be read from disk are left out and stand in its report.
-    decoders : sequence of (DecoderConfig, str or None)
-        Settings, and the folder their relative paths start from.
+    pipelines : dict of str to PipelineConfig, or sequence of PipelineConfig or DecoderConfig
+        By the names they have in the report; of a sequence, their own.
     tokenisation : str
         Of the WER; see `ocr.evaluation.metrics`.
     cache : str, optional
@@ -29,30 +32,63 @@ def evaluate(recogniser, dataset, decoders, base=None, tokenisation="space", cac
     Returns
     -------
     report : EvaluationReport
-        Seconds are those of the network plus the decoder's own.
+        Seconds are those of the network plus the decoder's and the correctors' own.
     prepared : PreparedLines
         The lines read, for galleries.
+    calibrations : dict of str to CalibrationReport
     """
+    if not isinstance(pipelines, dict):
+        configs = [PipelineConfig(c) if isinstance(c, DecoderConfig) else c for c in pipelines]
+        pipelines = {config.name: config for config in configs}
     prepared = recogniser.prepare(dataset, cache)
     if not len(prepared):
         raise DataError(f"{dataset.name} ({dataset.split}): no line to read; {dataset.report}")
     began = time.perf_counter()
     logits = recogniser.logits(prepared, batch_size)
     network = time.perf_counter() - began
-    systems = []
-    for config, folder in decoders:
-        decoder = build_decoder(config, recogniser.alphabet, base=folder or base)
-        began = time.perf_counter()
-        hypotheses = decoder.decode(logits)
-        spent = time.perf_counter() - began
-        systems.append(SystemResult(
-            config.name, [line[0].text for line in hypotheses], network + spent,
-            confidences=[line[0].confidence for line in hypotheses],
-            settings={**config.to_dict(), "network_seconds": network, "decoder_seconds": spent}))
     lines = prepared.dataset
+    texts = lines.texts()
+    systems, calibrations = [], {}
+    for name, config in pipelines.items():
+        pipeline = build_pipeline(config, recogniser.alphabet)
+        began = time.perf_counter()
+        hypotheses = pipeline.decode(logits)
+        spent = time.perf_counter() - began
+        calibrations[name] = CalibrationReport()
+        for text, line in zip(texts, hypotheses):
+            calibrations[name].update(text, line[0])
+        systems.append(SystemResult(
+            name, [line[0].text for line in hypotheses], network + spent,
+            confidences=[line[0].confidence for line in hypotheses],
+            settings={**config.to_dict(), "network_seconds": network, "decoder_seconds": spent,
+                      "calibration": calibrations[name].to_dict()}))
     report = EvaluationReport(
-        lines.name, lines.split, [s.id for s in lines.samples], lines.texts(), systems,
+        lines.name, lines.split, [s.id for s in lines.samples], texts, systems,
         tokenisation=tokenisation,
         extra={"skipped": dataset.report.to_json(), "model": recogniser.config.model.name,
                "checkpoint_state": recogniser.state})
-    return report, prepared
+    return report, prepared, calibrations
+
+
+def calibrate(config, logits, texts, alphabet):
+    """Fit a pipeline's confidences to what proves right on validation lines.
+
+    Parameters
+    ----------
+    config : PipelineConfig
+    logits : sequence of numpy.ndarray
+        (T_i, C) of validation lines, never of the test split.
+    texts : sequence of str
+    alphabet : Alphabet
+
+    Returns
+    -------
+    PipelineConfig
+        With its `calibration` set.
+    """
+    config = dataclasses.replace(config, calibration=None)
+    words, lines = [], []
+    for text, hypotheses in zip(texts, build_pipeline(config, alphabet).decode(logits)):
+        words += word_outcomes(text, hypotheses[0])
+        lines += line_outcomes(text, hypotheses[0])
+    return dataclasses.replace(config, calibration=Calibrator.fit(words, lines).to_dict())

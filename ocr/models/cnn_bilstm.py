@@ -30,6 +30,10 @@ class CNNBiLSTMConfig:
         Convolutions before the max-pooling between scales (the original has 2).
     scale_channels, scale_blocks : tuple of int
         For each further scale: its channels, and residual blocks after the pooling.
+    frame_pooling : tuple of int
+        For each further scale: columns of the scale before that one of its columns takes
+        together, 2 as in the original; 1 halves the height alone, so that small writing keeps
+        twice the frames, at more cost.
     columns : {"flatten", "max", "reshape"}
         How a column of features becomes a vector: its rows stacked, their maximum, or, as in
         the original, the whole map cut into `chunks` equal pieces ("reshape"; one fixed
@@ -54,6 +58,7 @@ class CNNBiLSTMConfig:
     downsampler_convs: int = 2
     scale_channels: tuple[int, ...] = (64,)
     scale_blocks: tuple[int, ...] = (0,)
+    frame_pooling: tuple[int, ...] = (2,)
     columns: str = "flatten"
     chunks: int = 160
     chunk_width: int = 800
@@ -67,7 +72,7 @@ class CNNBiLSTMConfig:
         if scales < 1:
             raise ConfigError("model: num_downsamples must be at least 1")
         for name, wanted in (("scale_channels", scales - 1), ("scale_blocks", scales - 1),
-                             ("hidden", scales)):
+                             ("frame_pooling", scales - 1), ("hidden", scales)):
             if len(getattr(self, name)) != wanted:
                 raise ConfigError(f"model: {name} needs {wanted} values for num_downsamples="
                                   f"{scales}, not {len(getattr(self, name))}")
@@ -77,17 +82,27 @@ class CNNBiLSTMConfig:
         for name in ("body_channels", "body_blocks", "layers", "chunks", "chunk_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model: {name} must be at least 1")
+        if not {1, 2}.issuperset(self.frame_pooling):
+            raise ConfigError("model: frame_pooling must be 1 or 2 for each further scale")
+        if self.columns == "reshape" and 1 in self.frame_pooling:
+            raise ConfigError("model: the columns 'reshape' need frame_pooling 2")
         if min(self.hidden) < 1 or min(self.scale_channels, default=1) < 1:
             raise ConfigError("model: hidden and scale_channels must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ConfigError("model: dropout must lie in 0..1")
-        if self.height < self.stride:
-            raise ConfigError(f"model: height {self.height} is less than the stride {self.stride}")
+        least = 4 * 2 ** (scales - 1)
+        if self.height < least:
+            raise ConfigError(f"model: height {self.height} is less than {least}, what is left of "
+                              f"which after {scales} scales is nothing")
 
     @property
     def stride(self):
         """Pixels per frame of the coarsest scale."""
-        return 4 * 2 ** (self.num_downsamples - 1)
+        return 4 * math.prod(self.frame_pooling)
+
+    def fold(self, scale):
+        """Columns of a scale that make one frame."""
+        return math.prod(self.frame_pooling[scale:])
 
 
 class _Residual(gluon.HybridBlock):
@@ -132,8 +147,9 @@ class _BiLSTM(gluon.HybridBlock):
 class _Downsampler(gluon.HybridBlock):
     """Convolutions at the finer scale, max-pooling by 2, residual blocks at the coarser one."""
 
-    def __init__(self, in_channels, channels, convs, blocks, **kwargs):
+    def __init__(self, in_channels, channels, convs, blocks, columns=2, **kwargs):
         super().__init__(**kwargs)
+        self._pool = (2, columns)
         with self.name_scope():
             self.convs = nn.HybridSequential()
             self.norms = nn.HybridSequential()
@@ -151,7 +167,7 @@ class _Downsampler(gluon.HybridBlock):
         for conv, norm in zip(self.convs, self.norms):
             x = _relu(F, norm(conv(x)))
             x = x * _mask(F, x, frames)
-        x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="max")
+        x = F.Pooling(x, kernel=self._pool, stride=self._pool, pool_type="max")
         for block in self.blocks:
             x = block(x, coarse_frames)
         return x
@@ -220,7 +236,8 @@ class CNNBiLSTM(gluon.HybridBlock):
             for scale in range(config.num_downsamples):
                 if scale > 0:
                     down = _Downsampler(channels, config.scale_channels[scale - 1],
-                                        config.downsampler_convs, config.scale_blocks[scale - 1])
+                                        config.downsampler_convs, config.scale_blocks[scale - 1],
+                                        config.frame_pooling[scale - 1])
                     self.downsamplers.add(down)
                     channels = down.out_channels
                     height //= 2
@@ -245,8 +262,7 @@ class CNNBiLSTM(gluon.HybridBlock):
                 raise ConfigError(f"model: {total} features of scale {scale} cannot be cut into "
                                   f"{config.chunks} chunks")
             return total // config.chunks
-        fold = 2 ** (config.num_downsamples - 1 - scale)
-        return channels * fold * (height if config.columns == "flatten" else 1)
+        return channels * config.fold(scale) * (height if config.columns == "flatten" else 1)
 
     @property
     def stride(self):
@@ -284,7 +300,7 @@ class CNNBiLSTM(gluon.HybridBlock):
         if self.config.columns == "reshape":
             x = F.reshape(F.reshape(x, shape=(0, -1)), shape=(0, self.config.chunks, -1))
         else:
-            fold = 2 ** (self.config.num_downsamples - 1 - scale)
+            fold = self.config.fold(scale)
             x = F.reshape(x, shape=(0, 0, -1))
             if fold > 1:
                 x = F.reshape(x, shape=(0, -4, -1, fold, 0))
@@ -309,8 +325,9 @@ class CNNBiLSTM(gluon.HybridBlock):
         states = []
         for scale, encoder in enumerate(self.encoders):
             if scale > 0:
-                x = self.downsamplers[scale - 1](x, fine, F.floor(fine / 2))
-                fine = F.floor(fine / 2)
+                coarse = F.floor(fine / config.frame_pooling[scale - 1])
+                x = self.downsamplers[scale - 1](x, fine, coarse)
+                fine = coarse
             sequence = self._vectors(F, x, scale)
             for layer, bilstm in enumerate(encoder):
                 if layer > 0:

@@ -14,7 +14,7 @@ transcripts, one a line, for lm train.
 
 from ...exceptions import ConfigError
 from ..common import add_config, checkpoint_config, experiment_config, positive, require_file, say
-from ..decoder_options import add_decoder_options, decoder_config
+from ..decoder_options import add_decoder_choice, add_decoder_options, chosen_name, pipeline_config
 
 SPLITS = ("train", "validation", "test")
 
@@ -30,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("--in-sample", action="store_true",
                         help="read training lines with the network trained on them")
     parser.add_argument("--folds", type=positive, metavar="K")
-    parser.add_argument("--decoder", default="greedy")
+    add_decoder_choice(parser, "greedy")
     parser.add_argument("--n-best", type=positive, default=1, metavar="N",
                         help="alternatives to keep (a beam decoder has them)")
     add_decoder_options(parser)
@@ -60,13 +60,13 @@ def run(arguments):
             raise ConfigError("the network was trained on the training lines: use --folds for "
                               "honest readings of them, or say --in-sample")
         require_file(arguments.checkpoint)
-        decoder, folder = decoder_config(arguments, arguments.decoder)
+        pipeline = pipeline_config(arguments, chosen_name(arguments, arguments.decoder))
         from ...recognition import Recogniser
 
         recogniser = Recogniser(arguments.checkpoint, arguments.device)
         config = checkpoint_config(arguments, recogniser)
         paths = [path for split in splits for path in collect_split(
-            recogniser, arguments.checkpoint, config.data, split, decoder, folder,
+            recogniser, arguments.checkpoint, config.data, split, pipeline,
             arguments.output, n_best=arguments.n_best, batch_size=arguments.batch_size)]
     paths.append(write_corpus_of(config.data, arguments.output))
     for path in paths:

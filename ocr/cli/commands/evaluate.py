@@ -1,14 +1,14 @@
 """Score decoders on a split: corpus-level CER, WER, SER with 95% intervals.
 
 The data are those of the checkpoint's settings; name others as overrides, e.g.
-data.test.path=my/test.tsv. Prints a table; --output writes report.json, gallery.html
-and gallery.png as well.
+data.test.path=my/test.tsv. Prints a table; --output writes report.json, gallery.html,
+gallery.png and calibration-NAME.html as well.
 """
 
 import os
 
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
-from ..decoder_options import add_decoder_options, decoder_config, known_decoders
+from ..decoder_options import add_decoder_options, known_pipelines, pipeline_config
 
 
 def add_arguments(parser):
@@ -16,18 +16,27 @@ def add_arguments(parser):
     add_config(parser)
     parser.add_argument("--split", default="test", choices=("test", "validation", "train"))
     parser.add_argument("--decoders", metavar="A,B", default="all",
-                        help="default: all; beam-lm where a language model is known")
+                        help="names, with correctors as in beam-char+spelling; default: "
+                             "greedy, beam and all that ocr tune stored")
+    parser.add_argument("--pipeline", action="append", default=[], metavar="FILE",
+                        help="YAML or JSON of a decoder and its correctors, besides")
     parser.add_argument("--tokenisation", default="space", help="of the WER (default: space)")
     parser.add_argument("--output", metavar="FOLDER", help="where to write report and gallery")
+    parser.add_argument("--calibration", action="store_true",
+                        help="print how far the confidences can be trusted")
     parser.add_argument("--gallery-lines", type=positive, default=60, metavar="N")
     add_decoder_options(parser)
 
 
 def run(arguments):
     require_file(arguments.checkpoint)
-    names = (known_decoders(arguments) if arguments.decoders == "all"
+    names = (known_pipelines(arguments) if arguments.decoders == "all"
              else arguments.decoders.split(","))
-    decoders = [decoder_config(arguments, name) for name in names]
+    pipelines = {name: pipeline_config(arguments, name) for name in names}
+    for path in arguments.pipeline:
+        from ...correction import load_pipeline
+
+        pipelines[os.path.splitext(os.path.basename(path))[0]] = load_pipeline(path)
     from ...evaluation import save_gallery, save_gallery_png
     from ...evaluation.run import evaluate
     from ...recognition import Recogniser
@@ -36,12 +45,15 @@ def run(arguments):
     recogniser = Recogniser(arguments.checkpoint, arguments.device)
     config = checkpoint_config(arguments, recogniser)
     dataset = open_split(config.data, arguments.split)
-    report, prepared = evaluate(recogniser, dataset, decoders,
-                                tokenisation=arguments.tokenisation, cache=config.data.cache,
-                                batch_size=arguments.batch_size)
+    report, prepared, calibrations = evaluate(
+        recogniser, dataset, pipelines, tokenisation=arguments.tokenisation,
+        cache=config.data.cache, batch_size=arguments.batch_size)
     if len(dataset.report):
         say(str(dataset.report))
     print(report.table())
+    if arguments.calibration:
+        for name, calibration in calibrations.items():
+            print(f"\n{name}\n{calibration.table()}")
     if arguments.output:
         os.makedirs(arguments.output, exist_ok=True)
         report.save_json(os.path.join(arguments.output, "report.json"))
@@ -49,4 +61,7 @@ def run(arguments):
         save_gallery(os.path.join(arguments.output, "gallery.html"), report, images,
                      max_lines=arguments.gallery_lines)
         save_gallery_png(os.path.join(arguments.output, "gallery.png"), report, images)
-        say(f"{arguments.output}: report.json, gallery.html, gallery.png")
+        for name, calibration in calibrations.items():
+            calibration.save_diagram(os.path.join(arguments.output, f"calibration-{name}.html"),
+                                     f"Reliability of confidences: {name}")
+        say(f"{arguments.output}: report.json, gallery.html, gallery.png, calibration-*.html")

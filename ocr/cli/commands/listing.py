@@ -3,16 +3,17 @@
 
 def add_arguments(parser):
     parser.add_argument("kind", nargs="?", default="all",
-                        choices=("all", "models", "decoders", "data", "alphabets"))
+                        choices=("all", "models", "decoders", "correctors", "data", "alphabets"))
 
 
 def run(arguments):
     from ...data import list_datasets
     from ...data.alphabet import PRESETS
+    from ...correction import list_correctors
     from ...decoding import list_decoders
 
     kinds = {"data": list_datasets, "alphabets": lambda: sorted(PRESETS),
-             "decoders": list_decoders, "models": _models}
+             "decoders": list_decoders, "correctors": list_correctors, "models": _models}
     wanted = kinds if arguments.kind == "all" else (arguments.kind,)
     for kind in wanted:
         print(f"{kind}: {', '.join(kinds[kind]())}")

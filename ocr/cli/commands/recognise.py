@@ -1,18 +1,22 @@
 """Read images of single text lines; prints file, confidence and text, tab-separated."""
 
 import json
-import os
 
 from ...exceptions import DataError
 from ..common import add_checkpoint, positive, require_file
-from ..decoder_options import add_decoder_options, decoder_config, tuned_path
+from ..decoder_options import (
+    add_decoder_choice,
+    add_decoder_options,
+    chosen_name,
+    default_name,
+    pipeline_config,
+)
 
 
 def add_arguments(parser):
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     add_checkpoint(parser)
-    parser.add_argument("--decoder", help="default: beam-lm where ocr tune made its settings, "
-                                          "else greedy")
+    add_decoder_choice(parser)
     parser.add_argument("--n-best", type=positive, default=1, metavar="N")
     parser.add_argument("--json", action="store_true",
                         help="one JSON object an image, with character and word positions in "
@@ -22,11 +26,11 @@ def add_arguments(parser):
 
 def run(arguments):
     require_file(arguments.checkpoint)
-    name = arguments.decoder or ("beam-lm" if os.path.exists(
-        tuned_path(arguments.checkpoint, "beam-lm")) or arguments.lm else "greedy")
-    config, folder = decoder_config(arguments, name)
+    # Without a name: what was best when it was tuned, or greedy.
+    name = arguments.decoder or default_name(arguments)
+    config = pipeline_config(arguments, chosen_name(arguments, name))
+    from ...correction import build_pipeline
     from ...data import load_grey
-    from ...decoding import build_decoder
     from ...recognition import Recogniser
 
     images, problems = [], []
@@ -37,10 +41,10 @@ def run(arguments):
             problems.append(error)
     if images:
         recogniser = Recogniser(arguments.checkpoint, arguments.device)
-        decoder = build_decoder(config, recogniser.alphabet, base=folder)
+        pipeline = build_pipeline(config, recogniser.alphabet)
         logits = recogniser.logits_of_images([image for _, image in images],
                                              arguments.batch_size)
-        for (path, _), best in zip(images, decoder.decode(logits, n_best=arguments.n_best)):
+        for (path, _), best in zip(images, pipeline.decode(logits, n_best=arguments.n_best)):
             _show(path, best, arguments)
     if problems:
         # All that could be read was; what could not still makes the command fail.

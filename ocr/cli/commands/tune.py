@@ -1,19 +1,27 @@
-"""Choose a decoder's settings on the validation split and store them beside the checkpoint.
+"""Choose a decoder's settings, and its correctors', on the validation split.
 
-Tries weights of the language model (0 among them), beam widths and pruning. The result
-is read by evaluate, recognise and denoise-data. The test split cannot be tuned on.
+Tries weights of the language models (0 among them), beam widths and pruning; all stages
+are tuned together. What is chosen is never worse on those lines than greedy decoding. The
+result is stored beside the checkpoint, with a calibration of the confidences, and read by
+evaluate, recognise and denoise-data. The test split cannot be tuned on.
 """
 
 import dataclasses
 
 from ..common import add_checkpoint, add_config, checkpoint_config, require_file, say
-from ..decoder_options import add_decoder_options, decoder_config, tuned_path
+from ..decoder_options import (
+    add_decoder_choice,
+    add_decoder_options,
+    chosen_name,
+    pipeline_config,
+    tuned_path,
+)
 
 
 def add_arguments(parser):
     add_checkpoint(parser)
     add_config(parser)
-    parser.add_argument("--decoder", default="beam-lm", help="default: beam-lm")
+    add_decoder_choice(parser, "beam-lm")
     parser.add_argument("--metric", default="cer+wer", choices=("cer", "wer", "cer+wer"))
     parser.add_argument("--budget", type=float, default=10.0, metavar="MINUTES")
     parser.add_argument("--max-lines", type=int, metavar="N",
@@ -23,9 +31,11 @@ def add_arguments(parser):
 
 def run(arguments):
     require_file(arguments.checkpoint)
-    config, folder = decoder_config(arguments, arguments.decoder)
-    from ...decoding import save_decoder
-    from ...decoding.tuning import tune
+    name = chosen_name(arguments, arguments.decoder)
+    config = pipeline_config(arguments, name)
+    from ...correction import save_pipeline
+    from ...correction.tuning import tune
+    from ...evaluation.run import calibrate
     from ...recognition import Recogniser
     from ...training.sources import open_split
 
@@ -34,17 +44,32 @@ def run(arguments):
     dataset = open_split(settings.data, "validation")
     prepared = recogniser.prepare(dataset, settings.data.cache)
     logits = recogniser.logits(prepared, arguments.batch_size)
-    result = tune(logits, prepared.dataset.texts(), recogniser.alphabet, config,
-                  metric=arguments.metric, budget_minutes=arguments.budget,
-                  max_lines=arguments.max_lines, base=folder)
-    path = tuned_path(arguments.checkpoint, arguments.decoder)
+    texts = prepared.dataset.texts()
+    result = tune(logits, texts, recogniser.alphabet, config, metric=arguments.metric,
+                  budget_minutes=arguments.budget, max_lines=arguments.max_lines)
+    path = tuned_path(arguments.checkpoint, name)
     info = {"data": prepared.dataset.name, "split": prepared.dataset.split,
             **{f.name: getattr(result, f.name) for f in dataclasses.fields(result)
                if f.name not in ("config", "trials")}}
-    save_decoder(path, result.config, info)
+    chosen = calibrate(result.config, logits, texts, recogniser.alphabet)
+    save_pipeline(path, chosen, info)
     say(f"{path} is written")
-    chosen = result.config
-    print(f"{arguments.decoder} on {prepared.dataset.name} ({prepared.dataset.split}): "
-          f"alpha {chosen.alpha}, beta {chosen.beta}, beam width {chosen.beam_width}, "
-          f"token_min_logp {chosen.token_min_logp}: CER {100 * result.cer:.2f}%, "
-          f"WER {100 * result.wer:.2f}%")
+    decoder = chosen.decoder
+    if chosen.name == "greedy":
+        print(f"{name} on {prepared.dataset.name} ({prepared.dataset.split}): nothing tried is "
+              f"better than greedy: CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}%")
+        return
+    weights = [f"alpha {decoder.alpha}, beta {decoder.beta}, beam width {decoder.beam_width}, "
+               f"token_min_logp {decoder.token_min_logp}"]
+    if decoder.words:
+        weights.append(f"word_alpha {decoder.word_alpha}")
+    weights += [f"{s.name} {_changed(s.settings)}" for s in chosen.correctors]
+    print(f"{name} on {prepared.dataset.name} ({prepared.dataset.split}): {'; '.join(weights)}: "
+          f"CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}% "
+          f"(greedy {100 * result.greedy_cer:.2f}%, {100 * result.greedy_wer:.2f}%)")
+
+
+def _changed(settings):
+    """Return the numbers among a corrector's settings."""
+    return " ".join(f"{f.name}={getattr(settings, f.name)}" for f in dataclasses.fields(settings)
+                    if isinstance(getattr(settings, f.name), float))

@@ -1,0 +1,25 @@
+"""Post-correction of hypotheses: registered correctors that can be chained behind a decoder."""
+
+from . import denoising, rescoring, spelling  # noqa: F401 - registers the correctors
+from .base import (
+    CORRECTORS,
+    Corrector,
+    build_corrector,
+    corrector_config,
+    list_correctors,
+    plain_hypothesis,
+    retext,
+)
+from .pipeline import (
+    Pipeline,
+    PipelineConfig,
+    Stage,
+    build_pipeline,
+    load_pipeline,
+    parse_name,
+    save_pipeline,
+)
+
+__all__ = ["CORRECTORS", "Corrector", "build_corrector", "corrector_config", "list_correctors",
+           "plain_hypothesis", "retext", "Pipeline", "PipelineConfig", "Stage", "build_pipeline",
+           "load_pipeline", "parse_name", "save_pipeline"]

@@ -1,0 +1,123 @@
+"""Reordering n-best lists by an n-gram of characters or words."""
+
+import math
+from dataclasses import dataclass, replace
+
+from ..decoding.base import resolve
+from ..exceptions import ConfigError, DecodingError
+from .base import CORRECTORS, Corrector
+
+__all__ = ["RescoreConfig", "CharacterRescorer", "WordRescorer"]
+
+_NATURAL = math.log(10.0)
+
+
+@dataclass(frozen=True)
+class RescoreConfig:
+    """Settings of a rescorer.
+
+    Attributes
+    ----------
+    lm : str
+        Model made by ``lm train``; of characters for "char-rescore", of words or word forms for
+        "word-rescore".
+    weight : float
+        Of the model's natural log probability of the whole line; 0 leaves the order as it is.
+    beta : float
+        Bonus for each of the model's tokens.
+    keep : float
+        Weight of the language-model score the hypotheses come with.
+    unk_score_offset : float
+        Penalty for each token that the model does not list (<= 0).
+    n_best : int
+        Hypotheses a line to choose among.
+    """
+
+    lm: str = ""
+    weight: float = 0.0
+    beta: float = 0.0
+    keep: float = 1.0
+    unk_score_offset: float = 0.0
+    n_best: int = 30
+
+    def __post_init__(self):
+        if self.weight < 0 or self.keep < 0:
+            raise ConfigError("rescoring: weight and keep must not be negative")
+        if self.unk_score_offset > 0:
+            raise ConfigError("rescoring: unk_score_offset must not exceed 0")
+        if self.n_best < 1:
+            raise ConfigError("rescoring: n_best must be at least 1")
+
+
+class _Rescorer(Corrector):
+    config_class = RescoreConfig
+    paths = ("lm",)
+    units = ()
+    tunable = {"weight": ((0.0, 0.1, 0.2, 0.4, 0.7, 1.0), 0.1, 0.0, 3.0),
+               "beta": ((0.0, 0.5, 1.0, 2.0), 0.4, -3.0, 6.0),
+               "keep": ((1.0, 0.5, 0.0), 0.2, 0.0, 2.0)}
+
+    def __init__(self, config, base=None, alphabet=None):
+        super().__init__(config, base, alphabet)
+        from lm import load_ngram
+
+        if not config.lm:
+            raise DecodingError(f"{self.name} needs a language model: name one in its setting lm")
+        self._model = load_ngram(resolve(config.lm, base))
+        if self._model.unit not in self.units:
+            raise DecodingError(f"{self._model.path}: a model of {self._model.unit}s; {self.name} "
+                                f"takes one of {' or '.join(u + 's' for u in self.units)}")
+        self._scorer = self._model.scorer()
+        self._seen = {}
+
+    @property
+    def n_best(self):
+        return self.config.n_best
+
+    def _language(self, text):
+        """Return (natural log probability, tokens, unknown tokens) of a line."""
+        found = self._seen.get(text)
+        if found is None:
+            scores = list(self._scorer.full_scores(" ".join(self._model.tokenise(text))))
+            found = self._seen[text] = (_NATURAL * sum(s for s, _, _ in scores), len(scores) - 1,
+                                        sum(unknown for _, _, unknown in scores))
+        return found
+
+    def correct_line(self, hypotheses):
+        """Reorder one line's hypotheses; their scores become the new ones."""
+        config = self.config
+        if not config.weight or len(hypotheses) < 2:
+            return hypotheses
+        rescored = []
+        for hypothesis in hypotheses:
+            log_prob, tokens, unknown = self._language(hypothesis.text)
+            language = config.weight * (log_prob + config.unk_score_offset * unknown) \
+                + config.beta * tokens
+            network = hypothesis.logit_score
+            if network is None:
+                network, kept = hypothesis.score, 0.0
+            else:
+                kept = config.keep * (hypothesis.lm_score or 0.0)
+            rescored.append(replace(hypothesis, score=network + kept + language,
+                                    logit_score=network, lm_score=kept + language))
+        return sorted(rescored, key=lambda h: -h.score)
+
+    def correct(self, lines):
+        """Reorder every line's hypotheses."""
+        if len(self._seen) > 500_000:
+            self._seen.clear()
+        return super().correct(lines)
+
+
+@CORRECTORS.register("char-rescore")
+class CharacterRescorer(_Rescorer):
+    """Reorders by a model of characters: an open vocabulary, so names and numbers survive."""
+
+    name, units = "char-rescore", ("character",)
+
+
+@CORRECTORS.register("word-rescore")
+class WordRescorer(_Rescorer):
+    """Reorders by a model of words or word forms."""
+
+    name, units = "word-rescore", ("word", "wordform")

@@ -1,0 +1,287 @@
+"""Choosing a decoder's and its correctors' settings together, on validation lines."""
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+from ..decoding import DECODERS, DecoderConfig, build_decoder
+from ..exceptions import ConfigError
+from .base import CORRECTORS
+from .pipeline import PipelineConfig, Stage, build_pipeline
+
+__all__ = ["TuneResult", "tune"]
+
+METRICS = ("cer", "wer", "cer+wer")
+
+#: A search takes about so many trials; flat logits (a poor network) decode so slowly that
+#: fewer lines must do, but not fewer than this.
+_USUAL_TRIALS = 80
+_FEWEST_LINES = 30
+
+#: Steps of the finer search, as shares of each setting's own.
+_SCALES = (1.0, 0.5, 0.25)
+
+#: Points of CER and WER (as shares) that a faster search may lose.
+_NEGLIGIBLE = 5e-4
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What tuning chose.
+
+    Attributes
+    ----------
+    config : PipelineConfig
+        Plain greedy decoding where nothing tried was better.
+    cer, wer : float
+        Of the chosen settings, corpus-level, on the lines tuned on.
+    greedy_cer, greedy_wer : float
+        Of best-path decoding on the same lines.
+    lines_per_second : float
+        Of decoder and correctors alone.
+    metric : str
+    lines : int
+    minutes : float
+    trials : list of dict
+        Every setting tried, with its scores.
+    """
+
+    config: PipelineConfig
+    cer: float
+    wer: float
+    greedy_cer: float
+    greedy_wer: float
+    lines_per_second: float
+    metric: str
+    lines: int
+    minutes: float
+    trials: list = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """One setting of one stage: -1 is the decoder, 0, 1, ... the correctors."""
+
+    stage: int
+    name: str
+    values: tuple
+    step: float
+    low: float
+    high: float
+
+    def read(self, config):
+        settings = config.decoder if self.stage < 0 else config.correctors[self.stage].settings
+        return getattr(settings, self.name)
+
+    def write(self, config, value):
+        value = round(min(max(value, self.low), self.high), 4)
+        if self.stage < 0:
+            return dataclasses.replace(
+                config, decoder=dataclasses.replace(config.decoder, **{self.name: value}))
+        stages = list(config.correctors)
+        stage = stages[self.stage]
+        stages[self.stage] = Stage(stage.name, dataclasses.replace(
+            stage.settings, **{self.name: value}))
+        return dataclasses.replace(config, correctors=tuple(stages))
+
+
+def _parameters(config):
+    """List what can be tuned in a pipeline, in the order it is best tuned in."""
+    owners = [(-1, DECODERS.get(config.decoder.name).tunable_of(config.decoder))]
+    owners += [(i, CORRECTORS.get(s.name).tunable) for i, s in enumerate(config.correctors)]
+    return [_Parameter(stage, name, *what) for stage, tunable in owners
+            for name, what in tunable.items()]
+
+
+def _rates(texts, readings):
+    """Corpus-level (CER, WER); words are split at whitespace."""
+    characters = sum(map(len, texts))
+    words = sum(len(t.split()) for t in texts)
+    return (sum(map(Levenshtein.distance, texts, readings)) / max(characters, 1),
+            sum(Levenshtein.distance(t.split(), r.split()) for t, r in zip(texts, readings))
+            / max(words, 1))
+
+
+def _objective(cer, wer, metric):
+    # Both count alike in "cer+wer": word errors are about four times as frequent.
+    return {"cer": cer, "wer": wer, "cer+wer": cer + wer / 4}[metric]
+
+
+def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0, max_lines=None,
+         seed=1, base=None, progress=True):
+    """Choose the weights of decoder and correctors, beam width and pruning.
+
+    Each weight is tried over its whole range in turn (zero among its values), then all of them
+    around the best with steps that halve; then wider beams and looser pruning, of which the
+    fastest within 0.05 points of the best in CER and WER is taken; then the weights once more.
+    Plain greedy decoding is among what is tried, so the result is never worse on these lines.
+
+    Parameters
+    ----------
+    logits : sequence of numpy.ndarray
+        (T_i, C) for each line, of validation data: never of the test split.
+    texts : sequence of str
+        Their truths.
+    alphabet : Alphabet
+    config : PipelineConfig or DecoderConfig
+        What to start from.
+    metric : {"cer", "wer", "cer+wer"}
+        To minimise; "cer+wer" is CER + WER / 4.
+    budget_minutes : float
+        The search stops after this; what was best until then is returned. Where decoding is too
+        slow for it, a random sample of the lines is tuned on.
+    max_lines : int, optional
+        Tune on a random sample of so many lines.
+    seed : int
+    base : str, optional
+        Folder that relative paths start from.
+    progress : bool
+
+    Returns
+    -------
+    TuneResult
+    """
+    from tqdm import tqdm
+
+    if isinstance(config, DecoderConfig):
+        config = PipelineConfig(config)
+    if metric not in METRICS:
+        raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
+    if len(logits) != len(texts) or not len(texts):
+        raise ConfigError(f"{len(logits)} lines of logits for {len(texts)} texts to tune on")
+    if budget_minutes <= 0:
+        raise ConfigError("budget_minutes must be positive")
+    if config.name == "greedy":
+        raise ConfigError("the decoder greedy has nothing to tune")
+    config = dataclasses.replace(config, calibration=None)
+    began = time.monotonic()
+    pipeline = build_pipeline(config, alphabet, base)
+    order = np.random.default_rng(seed).permutation(len(texts))
+    affordable = _affordable_lines(pipeline, [logits[i] for i in order[:16]], budget_minutes)
+    chosen = np.sort(order[:min(max_lines or len(texts), affordable)])
+    logits, texts = [logits[i] for i in chosen], [texts[i] for i in chosen]
+    greedy = _greedy_trial(logits, texts, alphabet, metric)
+    with tqdm(desc="tuning", unit="trial", disable=None if progress else True) as bar:
+        search = _Search(pipeline, logits, texts, metric, bar,
+                         lambda: time.monotonic() - began > 60 * budget_minutes)
+        best = search.run(config)
+    if greedy["objective"] < best["objective"]:
+        best = greedy
+    return TuneResult(best["config"], best["cer"], best["wer"], greedy["cer"], greedy["wer"],
+                      best["lines_per_second"], metric, len(texts),
+                      (time.monotonic() - began) / 60,
+                      [{**t, "config": t["config"].to_dict()} for t in [greedy, *search.trials]])
+
+
+def _greedy_trial(logits, texts, alphabet, metric):
+    config = DecoderConfig("greedy")
+    began = time.monotonic()
+    readings = [h[0].text for h in build_decoder(config, alphabet).decode(logits)]
+    seconds = time.monotonic() - began
+    cer, wer = _rates(texts, readings)
+    return {"config": PipelineConfig(config), "cer": cer, "wer": wer,
+            "objective": _objective(cer, wer, metric),
+            "lines_per_second": len(texts) / max(seconds, 1e-9)}
+
+
+def _affordable_lines(pipeline, sample, budget_minutes):
+    """How many lines leave room for the usual number of trials within the budget."""
+    began = time.monotonic()
+    pipeline.decode(sample, n_best=1)
+    each = (time.monotonic() - began) / len(sample)
+    return max(_FEWEST_LINES, int(60 * budget_minutes / (_USUAL_TRIALS * max(each, 1e-9))))
+
+
+class _Search:
+    """Trials over the same lines; the decoder is run anew only when its settings change."""
+
+    def __init__(self, pipeline, logits, texts, metric, bar, spent):
+        self.pipeline, self.logits, self.texts = pipeline, logits, texts
+        self.metric, self.bar, self.spent = metric, bar, spent
+        self.trials, self._done, self._decoded = [], {}, (None, None, 0.0)
+
+    def attempt(self, config):
+        """Score a setting, once."""
+        key = repr(config)
+        if key in self._done:
+            return self._done[key]
+        self.pipeline.reconfigure(config)
+        began = time.monotonic()
+        if self._decoded[0] != (config.decoder, self.pipeline.n_best):
+            lines = self.pipeline.decoder.decode(self.logits, n_best=self.pipeline.n_best)
+            self._decoded = ((config.decoder, self.pipeline.n_best), lines,
+                             time.monotonic() - began)
+        corrected = time.monotonic()
+        readings = [line[0].text for line in self.pipeline.correct(self._decoded[1])]
+        seconds = self._decoded[2] + time.monotonic() - corrected
+        cer, wer = _rates(self.texts, readings)
+        trial = self._done[key] = {
+            "config": config, "cer": cer, "wer": wer,
+            "objective": _objective(cer, wer, self.metric),
+            "lines_per_second": len(self.texts) / max(seconds, 1e-9)}
+        self.trials.append(trial)
+        self.bar.update()
+        self.bar.set_postfix(best=f"{min(t['objective'] for t in self.trials):.4f}")
+        return trial
+
+    def run(self, config):
+        """Search; returns the chosen trial."""
+        # A narrow beam ranks the weights as a wide one does, and faster.
+        narrow = dataclasses.replace(config, decoder=dataclasses.replace(
+            config.decoder, beam_width=min(config.decoder.beam_width, 16)))
+        parameters = _parameters(config)
+        zero = narrow
+        for parameter in parameters:
+            # Correctors do nothing as they come.
+            if parameter.stage < 0:
+                zero = parameter.write(zero, 0.0)
+        best = min(self.attempt(narrow), self.attempt(zero), key=lambda t: t["objective"])
+        best = self._sweep(parameters, best)
+        for scale in _SCALES:
+            best = self._steps(parameters, best, scale)
+        if config.decoder.name == "greedy":
+            return best
+        best = self._widen(best, config.decoder.beam_width)
+        return self._steps(parameters, best, _SCALES[1])
+
+    def _sweep(self, parameters, best):
+        for parameter in parameters:
+            for value in parameter.values:
+                if self.spent():
+                    return best
+                best = min(best, self.attempt(parameter.write(best["config"], value)),
+                           key=lambda t: t["objective"])
+        return best
+
+    def _steps(self, parameters, best, scale):
+        """Steps along each setting, either way, as long as one of them improves."""
+        improved = True
+        while improved:
+            improved = False
+            for parameter in parameters:
+                for sign in (-1, 1):
+                    if self.spent():
+                        return best
+                    at = best["config"]
+                    value = parameter.read(at) + sign * scale * parameter.step
+                    trial = self.attempt(parameter.write(at, value))
+                    if trial["objective"] < best["objective"]:
+                        best, improved = trial, True
+        return best
+
+    def _widen(self, best, widest):
+        found = [best]
+        for width in sorted({8, 16, 32, widest}):
+            for floor in (-3.0, -5.0, -7.0, -9.0):
+                if self.spent():
+                    break
+                found.append(self.attempt(dataclasses.replace(
+                    best["config"], decoder=dataclasses.replace(
+                        best["config"].decoder, beam_width=width, token_min_logp=floor))))
+        top = min(found, key=lambda t: t["objective"])
+        near = [t for t in found if t["cer"] <= top["cer"] + _NEGLIGIBLE
+                and t["wer"] <= top["wer"] + _NEGLIGIBLE]
+        return max(near, key=lambda t: t["lines_per_second"])

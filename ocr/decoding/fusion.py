@@ -1,0 +1,291 @@
+"""Prefix beam search with a character n-gram in it, and a model of word forms beside."""
+
+import math
+
+import numpy as np
+
+from ..exceptions import DecodingError
+from .base import DECODERS, Hypothesis, resolve
+from .parallel import ParallelDecoder, merge_blanks
+from .spans import spanned
+
+__all__ = ["FusionDecoder"]
+
+_NEVER = -math.inf
+_NATURAL = math.log(10.0)
+
+#: Share of a model's probability (or of its words) that the alphabet must be able to write.
+_LEAST_COVER = 0.5
+_LEAST_WORDS = 0.1
+
+
+def _add(a, b):
+    """log(exp(a) + exp(b))."""
+    if a < b:
+        a, b = b, a
+    return a if b == _NEVER else a + math.log1p(math.exp(b - a))
+
+
+class _Prefix:
+    """A node of the tree of prefixes; language-model scores are found once, when it is made."""
+
+    __slots__ = ("parent", "label", "children", "lm", "state", "word", "word_state")
+
+    def __init__(self, parent, label, lm, state, word, word_state):
+        self.parent, self.label, self.children = parent, label, {}
+        # Weighted language-model score so far, bonuses included, natural log.
+        self.lm = lm
+        self.state = state
+        # The unfinished word form's text, and the word model's state before it.
+        self.word, self.word_state = word, word_state
+
+    def labels(self):
+        labels, node = [], self
+        while node.parent is not None:
+            labels.append(node.label)
+            node = node.parent
+        return labels[::-1]
+
+
+class _Characters:
+    """A KenLM model of characters, asked for classes of an alphabet."""
+
+    def __init__(self, stored, alphabet):
+        import kenlm
+
+        from lm import SPACE_TOKEN
+
+        self.model, self._new_state = stored.scorer(), kenlm.State
+        self.tokens = [SPACE_TOKEN if c.isspace() else c for c in alphabet.characters]
+        self._check_cover(stored, set(self.tokens))
+
+    def _check_cover(self, stored, written):
+        start, out = self.state(False), self.state(False)
+        mass = {token: 10 ** self.model.BaseScore(start, token, out) for token in stored.unigrams}
+        missing = sorted((t for t in mass if t not in written), key=lambda t: -mass[t])
+        share = 1 - sum(mass[t] for t in missing) / max(sum(mass.values()), 1e-30)
+        if share < _LEAST_COVER:
+            raise DecodingError(
+                f"{stored.path}: a model of another alphabet: {1 - share:.0%} of its text is "
+                f"characters that this recogniser cannot write, such as {' '.join(missing[:8])}")
+
+    def state(self, boundary):
+        state = self._new_state()
+        (self.model.BeginSentenceWrite if boundary else self.model.NullContextWrite)(state)
+        return state
+
+    def score(self, state, token):
+        out = self._new_state()
+        return _NATURAL * self.model.BaseScore(state, token, out), out
+
+
+class _WordForms:
+    """A KenLM model of word forms, with a penalty for unknown ones; scores are kept."""
+
+    def __init__(self, stored, alphabet):
+        import kenlm
+
+        from lm.wordforms import fold
+
+        if stored.order < 2:
+            raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
+                                "order 2 or more")
+        letters = {c.lower() for c in alphabet.characters}
+        usable = sum(letters.issuperset(w) for w in stored.unigrams)
+        if usable < _LEAST_WORDS * len(stored.unigrams):
+            raise DecodingError(f"{stored.path}: a model of another alphabet: only {usable} of "
+                                f"its {len(stored.unigrams)} words can be written by this "
+                                "recogniser")
+        self.model, self._new_state = stored.scorer(), kenlm.State
+        self._fold, self._seen = fold, {}
+
+    def forget(self):
+        self._seen.clear()
+
+    def state(self, boundary):
+        state = self._new_state()
+        (self.model.BeginSentenceWrite if boundary else self.model.NullContextWrite)(state)
+        return state
+
+    def score(self, state, word, unknown_offset):
+        key = (state, word)
+        found = self._seen.get(key)
+        if found is None:
+            out = self._new_state()
+            result = self.model.BaseFullScore(state, self._fold(word), out)
+            found = self._seen[key] = (_NATURAL * result.log_prob, result.oov, out)
+        log_prob, unknown, out = found
+        return log_prob + (unknown_offset if unknown else 0.0), out
+
+
+@DECODERS.register("beam-char")
+class FusionDecoder(ParallelDecoder):
+    """CTC prefix beam search that asks an n-gram of characters at every character.
+
+    Its vocabulary is open: names and numbers are judged by their letters. A model of word
+    forms (punctuation and case apart) may judge each word that ends, besides. Scores: network
+    + alpha * characters + word_alpha * words + beta for each character.
+
+    Parameters
+    ----------
+    config : DecoderConfig
+        `lm` is a model of characters, `words` one of word forms; either may be missing.
+    alphabet : Alphabet
+    base : str, optional
+        Folder that relative language-model paths start from.
+
+    Raises
+    ------
+    DecodingError
+        No model at all, one of the wrong unit, or one for another alphabet.
+    """
+
+    def __init__(self, config, alphabet, base=None):
+        super().__init__(config, alphabet)
+        from lm import load_ngram
+
+        if not config.lm and not config.words:
+            raise DecodingError("the decoder beam-char needs a language model of characters: name "
+                                "one made by lm train --unit character")
+        self._characters = self._words = None
+        for path, unit in ((config.lm, "character"), (config.words, "wordform")):
+            if not path:
+                continue
+            stored = load_ngram(resolve(path, base))
+            if stored.unit != unit:
+                raise DecodingError(f"{stored.path}: a model of {stored.unit}s where one of "
+                                    f"{unit}s is needed (lm train --unit {unit})")
+            if unit == "character":
+                self._characters = _Characters(stored, alphabet)
+            else:
+                self._words = _WordForms(stored, alphabet)
+        self._is_word = [c.isalnum() for c in alphabet.characters]
+        self._space = alphabet.encode(" ")[0] if " " in alphabet else -1
+
+    @staticmethod
+    def tunable_of(config):
+        """Weights of the language models there are."""
+        tunable = {}
+        if config.lm:
+            tunable["alpha"] = ((0.0, 0.3, 0.5, 0.7, 0.9), 0.15, 0.0, 3.0)
+            tunable["beta"] = ((0.0, 0.5, 1.0, 1.5, 2.0), 0.4, -2.0, 6.0)
+        if config.words:
+            tunable["word_alpha"] = ((0.0, 0.1, 0.2, 0.35), 0.1, 0.0, 3.0)
+            tunable["unk_score_offset"] = ((0.0, -4.0, -8.0), 2.0, -30.0, 0.0)
+            tunable.setdefault("beta", ((0.0, 0.2, 0.5, 1.0), 0.2, -2.0, 6.0))
+        return tunable
+
+    # -- scores of prefixes --------------------------------------------------------------
+
+    def _root(self):
+        boundary = self.config.lm_score_boundary
+        return _Prefix(None, None, 0.0,
+                       self._characters and self._characters.state(boundary), "",
+                       self._words and self._words.state(boundary))
+
+    def _word_end(self, word, word_state):
+        """Score a finished word: (weighted score, state behind it)."""
+        config, score = self.config, 0.0
+        if self._words:
+            raw, word_state = self._words.score(word_state, word, config.unk_score_offset)
+            score = config.word_alpha * raw
+        if word in self._hotwords:
+            score += config.hotword_weight
+        return score, word_state
+
+    def _extend(self, node, label):
+        """Return the child of a prefix by one character."""
+        lm, state = node.lm + self.config.beta, node.state
+        if self._characters:
+            score, state = self._characters.score(state, self._characters.tokens[label])
+            lm += self.config.alpha * score
+        word, word_state = node.word, node.word_state
+        if self._is_word[label]:
+            word += self.alphabet.characters[label]
+        elif word:
+            score, word_state = self._word_end(word, word_state)
+            lm, word = lm + score, ""
+        child = node.children[label] = _Prefix(node, label, lm, state, word, word_state)
+        return child
+
+    def _ended(self, node):
+        """Return the language-model score of a prefix as a whole line."""
+        # A space at the end is not part of the reading, and costs nothing.
+        if node.label == self._space and node.parent is not None:
+            node = node.parent
+        lm = node.lm
+        if node.word:
+            lm += self._word_end(node.word, node.word_state)[0]
+        if self._characters and self.config.lm_score_boundary:
+            lm += self.config.alpha * self._characters.score(node.state, "</s>")[0]
+        return lm
+
+    # -- search ---------------------------------------------------------------------------
+
+    def _decode_one(self, line, n_best):
+        if not len(line):
+            return [Hypothesis("", 0.0, 1.0)]
+        self._hotwords = frozenset(self.config.hotwords)
+        if self._words:
+            self._words.forget()
+        scores, searched, dropped = merge_blanks(line, self.alphabet.blank,
+                                                 self.config.merge_blanks)
+        beams = self._search(searched.astype(np.float64))
+        # Prefixes that differ by a space at their end are one reading.
+        readings = {}
+        for node, (blank, other) in beams.items():
+            key = tuple(node.labels())
+            if key and key[-1] == self._space:
+                key = key[:-1]
+            logit = _add(blank, other) + dropped
+            if key in readings:
+                logit = _add(logit, readings[key][0])
+            readings[key] = (logit, self._ended(node))
+        best = sorted(readings.items(), key=lambda item: -sum(item[1]))[:n_best]
+        return [spanned(self.alphabet.decode(key), scores, self.alphabet, logit + lm, logit)
+                for key, (logit, lm) in best]
+
+    def _search(self, scores):
+        """Return {prefix: (log probability ending in a blank, in its last character)}."""
+        config, blank, space = self.config, self.alphabet.blank, self._space
+        width, prune, bonus = config.beam_width, config.beam_prune_logp, max(config.beta, 0.0)
+        beams = {self._root(): (0.0, _NEVER)}
+        for row in scores:
+            tried = np.flatnonzero(row > config.token_min_logp)
+            if not len(tried):
+                tried = [row.argmax()]
+            candidates = [(int(c), float(row[c])) for c in tried]
+            # The best prefix can stay as it is: what falls short of that, less the pruning, is
+            # not kept, so it need not be scored.
+            floor = prune + float(row[blank]) + max(
+                _add(*ends) + node.lm for node, ends in beams.items())
+            found = {}
+            for node, (in_blank, in_label) in beams.items():
+                total = _add(in_blank, in_label)
+                for label, score in candidates:
+                    if label == blank:
+                        old = found.get(node)
+                        found[node] = (total + score, _NEVER) if old is None else (
+                            _add(old[0], total + score), old[1])
+                        continue
+                    reach = total + score
+                    if label == node.label:
+                        stay = in_label + score
+                        old = found.get(node)
+                        found[node] = (_NEVER, stay) if old is None else (
+                            old[0], _add(old[1], stay))
+                        # The same character again needs a blank between.
+                        reach = in_blank + score
+                    if reach + node.lm + bonus < floor or (
+                            label == space and node.label in (None, space)):
+                        continue
+                    child = node.children.get(label) or self._extend(node, label)
+                    old = found.get(child)
+                    found[child] = (_NEVER, reach) if old is None else (
+                        old[0], _add(old[1], reach))
+            ranked = sorted(((_add(*ends) + node.lm, i) for i, (node, ends) in
+                             enumerate(found.items())), reverse=True)[:width]
+            items = list(found.items())
+            least = ranked[0][0] + prune
+            beams = {items[i][0]: items[i][1] for score, i in ranked if score >= least}
+        return beams

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lm import NgramConfig, load_ngram, train_ngram
+from ocr.data import Alphabet
+from ocr.decoding import DecoderConfig, build_decoder, log_softmax
+from ocr.decoding.parallel import merge_blanks
+from ocr.exceptions import DecodingError, LanguageModelError, MissingDataError
+
+from .bruteforce import label_probabilities
+from .test_decoders import WIDE, one_hot, tiny
+
+NATURAL = np.log(10)
+ALPHABET = Alphabet(" ab")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Models of characters and of words over the alphabet " ab", and one of Greek letters."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "text").write_text("ab ab ba\nab b\naab ab\nb ab\n" * 3, "utf-8")
+    (folder / "greek").write_text("γάμμα δέλτα έψιλον\nβήτα άλφα\n" * 3, "utf-8")
+    paths = {}
+    for name, unit, text, order in (("characters", "character", "text", 3),
+                                    ("words", "wordform", "text", 2),
+                                    ("split", "word", "text", 2),
+                                    ("greek", "character", "greek", 2),
+                                    ("greekwords", "wordform", "greek", 2)):
+        paths[name] = str(folder / name)
+        train_ngram(NgramConfig(corpus=str(folder / text), output=paths[name], order=order,
+                                unit=unit, estimator="builtin", binary_type="none"))
+    return paths
+
+
+def fusion(models, alphabet=ALPHABET, **options):
+    options = {"name": "beam-char", "lm": models["characters"], "workers": 1, **options}
+    return build_decoder(DecoderConfig(**options), alphabet)
+
+
+def language_score(text, models, alpha, beta, word_alpha, unknown):
+    """alpha * characters + word_alpha * words + beta, by the models' own whole-line scores."""
+    total = beta * len(text)
+    model = load_ngram(models["characters"])
+    total += alpha * NATURAL * model.scorer().score(" ".join(model.tokenise(text)))
+    model = load_ngram(models["words"])
+    scores = list(model.scorer().full_scores(" ".join(model.tokenise(text)), eos=False))
+    return total + word_alpha * sum(NATURAL * p + (unknown if oov else 0) for p, _, oov in scores)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2 ** 20), st.integers(1, 4), st.sampled_from([0.0, 0.7]),
+       st.sampled_from([-0.5, 1.0]), st.sampled_from([0.0, 0.4]))
+def test_wide_beam_is_the_sum_of_its_parts(models, seed, frames, alpha, beta, word_alpha):
+    logits = tiny(seed, frames, 4)
+    space, blank = 0, 3
+    totals = {}
+    for label, probability in label_probabilities(log_softmax(logits), blank).items():
+        doubled = any(a == b == space for a, b in zip(label, label[1:]))
+        if label[:1] != (space,) and not doubled:
+            text = ALPHABET.decode(label).rstrip()
+            totals[text] = totals.get(text, 0) + probability
+    weights = (alpha, beta, word_alpha, -2.0)
+    expected = {t: np.log(p) + language_score(t, models, *weights) for t, p in totals.items()}
+    decoder = fusion(models, words=models["words"], alpha=alpha, beta=beta,
+                     word_alpha=word_alpha, unk_score_offset=-2.0, **{**WIDE, "merge_blanks": 1.0})
+    found = {h.text: h for h in decoder.decode_line(logits, n_best=1000)}
+    assert found.keys() == expected.keys()
+    assert {t: h.score for t, h in found.items()} == pytest.approx(expected, abs=2e-3)
+    for text, hypothesis in found.items():
+        assert hypothesis.logit_score == pytest.approx(np.log(totals[text]), abs=1e-3)
+    best = max(expected.values())
+    assert next(iter(found.values())).score == pytest.approx(best, abs=2e-3)
+
+
+def unsure(models, **options):
+    """A line that is "ab" for sure, but for an "a" that is as likely as a "b" at its end."""
+    logits = one_hot([1, 2, 3, 0, 3, 1, 3, 2], 4)
+    logits[5, 2] = logits[5, 1] + 0.5
+    return fusion(models, **options).decode_line(logits)[0].text
+
+
+def test_characters_decide(models):
+    assert unsure(models, alpha=0.0, beta=0.0) == "ab bb"
+    assert unsure(models, alpha=1.0, beta=0.0) == "ab ab"
+
+
+def test_words_decide(models):
+    options = {"lm": None, "words": models["words"], "beta": 0.0}
+    assert unsure(models, word_alpha=0.0, **options) == "ab bb"
+    assert unsure(models, word_alpha=1.0, **options) == "ab ab"
+
+
+def test_hotwords_decide(models):
+    assert unsure(models, alpha=1.0, hotwords=("bb",), hotword_weight=9.0) == "ab bb"
+
+
+def test_processes_read_alike(models):
+    lines = [tiny(seed, 12, 4) for seed in range(12)]
+    texts = [[h[0].text for h in fusion(models, workers=n).decode(lines)] for n in (1, 2)]
+    assert texts[0] == texts[1] and len(set(texts[0])) > 1
+
+
+def test_reconfigured_is_as_built_anew(models):
+    decoder = fusion(models, alpha=0.0, words=models["words"], word_alpha=0.0)
+    config = DecoderConfig("beam-char", lm=models["characters"], words=models["words"],
+                           alpha=0.9, beta=0.3, word_alpha=0.5, workers=1)
+    decoder.reconfigure(config)
+    lines = [tiny(seed, 9, 4) for seed in range(6)]
+    assert decoder.decode(lines) == build_decoder(config, ALPHABET).decode(lines)
+
+
+def test_merged_blanks():
+    logits = one_hot([3, 3, 3, 1, 3, 3, 2, 3], 4)
+    scores, kept, dropped = merge_blanks(logits, 3, 0.99)
+    assert scores.shape == (8, 4)
+    assert (kept == scores[[0, 3, 4, 6, 7]]).all()
+    assert dropped == pytest.approx(float(scores[[1, 2, 5], 3].sum()))
+    assert merge_blanks(logits, 3, 1.0)[1] is not None and merge_blanks(logits, 3, 1.0)[2] == 0
+
+
+@given(st.integers(0, 2 ** 20))
+def test_merging_sure_blanks_keeps_the_reading(seed):
+    rng = np.random.default_rng(seed)
+    logits = one_hot(rng.choice(3, 14, p=(0.2, 0.2, 0.6)), 3, strength=14.0)
+    alphabet = Alphabet("ab")
+    texts = {build_decoder(DecoderConfig("beam", merge_blanks=m, workers=1),
+                           alphabet).decode_line(logits)[0].text for m in (0.99, 1.0)}
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("options, error, message", [
+    ({"lm": None}, DecodingError, "beam-char needs a language model of characters"),
+    ({"lm": "split"}, DecodingError, "a model of words where one of characters is needed"),
+    ({"words": "characters"}, DecodingError, "a model of characters where one of wordforms"),
+    ({"lm": "greek"}, DecodingError, "of another alphabet: .*such as"),
+    ({"words": "greekwords"}, DecodingError, "only 0 of its .* words can be written"),
+    ({"lm": "none"}, MissingDataError, "no such language model"),
+])
+def test_wrong_models(models, options, error, message):
+    options = {k: v and models.get(v, v) for k, v in options.items()}
+    with pytest.raises(error, match=message):
+        fusion(models, **options)
+
+
+def test_model_cut_off(models, tmp_path):
+    text = open(models["characters"] + ".arpa", encoding="utf-8").read()
+    path = tmp_path / "cut.arpa"
+    path.write_text(text[:len(text) // 2], "utf-8")
+    with pytest.raises(LanguageModelError, match="truncated"):
+        fusion(models, lm=str(path))
