@@ -1,4 +1,5 @@
-"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix`` and ``lm sample``."""
+"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix``, ``lm sample``,
+``lm confusions``, ``lm denoise-train`` and ``lm denoise-evaluate``."""
 
 import argparse
 import json
@@ -61,6 +62,9 @@ def _train_parser(commands):
                              "count")
     parser.add_argument("--blank-lines", choices=("keep", "skip"),
                         help="keep (default): a blank line is an empty sentence, as for lmplz")
+    parser.add_argument("--normalise", metavar="RULES",
+                        help="rules for the text, with commas: accents, case, quotes, dashes, "
+                             "spaces, punctuation (default: none)")
     parser.add_argument("--memory", metavar="SIZE", help="sorting memory of lmplz (default 1G)")
     parser.add_argument("--config", metavar="YAML",
                         help="file of these options, with _ for -; the command line wins")
@@ -134,6 +138,54 @@ def _sample_parser(commands):
     parser.set_defaults(run=_sample)
 
 
+def _denoise_parsers(commands):
+    parser = commands.add_parser(
+        "denoise-train", argument_default=argparse.SUPPRESS,
+        help="train a denoiser: from what was read to what was written",
+        description="Train a small network on pairs of truth and reading (ocr denoise-data), "
+                    "then also on clean text with the same errors, and write best.ckpt and "
+                    "last.ckpt. --config FILE holds all settings (lm.denoiser.DenoiserConfig); "
+                    "the command line wins.")
+    parser.add_argument("--pairs", nargs="+", metavar="JSONL", help="to train on")
+    parser.add_argument("--validation", nargs="+", metavar="JSONL", dest="validation_pairs",
+                        help="to choose the best weights on")
+    parser.add_argument("--corpus", nargs="+", metavar="FILE",
+                        help="clean text to noise (default: the pairs' truths)")
+    parser.add_argument("--output", metavar="DIR", help="folder of checkpoints")
+    parser.add_argument("--real-steps", type=int, metavar="N",
+                        help="steps on real pairs alone (default 2000)")
+    parser.add_argument("--mixed-steps", type=int, metavar="N",
+                        help="steps on real pairs and noised text (default 6000)")
+    parser.add_argument("--minutes", type=float, metavar="M",
+                        help="shorten both to fit (default: no limit)")
+    parser.add_argument("--seed", type=int, metavar="N", help="default 1")
+    parser.add_argument("--device", help="auto, cpu (default), gpu, gpu:0")
+    parser.add_argument("--config", metavar="YAML", help="file of settings, with _ for -")
+    parser.add_argument("--resume", action="store_true", help="go on from last.ckpt")
+    parser.set_defaults(run=_denoise_train)
+
+    parser = commands.add_parser(
+        "denoise-evaluate", help="error rates of readings before and after a denoiser",
+        description="Report CER and WER (words split at spaces) of the readings in a file of "
+                    "pairs, as they are and as the denoiser's best path corrects them.")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="as lm denoise-train writes it")
+    parser.add_argument("pairs", metavar="JSONL", help="pairs of truth and reading")
+    parser.add_argument("--device", default="cpu", help="auto, cpu (default), gpu, gpu:0")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=_denoise_evaluate)
+
+
+def _confusions_parser(commands):
+    parser = commands.add_parser(
+        "confusions", help="count what a recogniser misreads for what, for the speller",
+        description="Align truths and readings (ocr denoise-data), count the characters that "
+                    "are changed, dropped and put in, and write them as JSON for the corrector "
+                    "\"spelling\".")
+    parser.add_argument("pairs", metavar="PAIRS", help="JSON lines of ocr denoise-data")
+    parser.add_argument("--output", metavar="FILE", required=True, help="JSON file to write")
+    parser.set_defaults(run=_confusions)
+
+
 def _parser():
     parser = _Parser(prog="lm", description="Train, measure and mix n-gram language models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -141,12 +193,15 @@ def _parser():
     _perplexity_parser(commands)
     _mix_parser(commands)
     _sample_parser(commands)
+    _confusions_parser(commands)
+    _denoise_parsers(commands)
     return parser
 
 
 def _train_config(arguments):
     """Merge the YAML file and the command line into an `NgramConfig`."""
     from ocr.config import from_mapping, read_yaml
+    from ocr.normalisation import parse_rules
 
     from .ngram import NgramConfig
 
@@ -158,6 +213,8 @@ def _train_config(arguments):
     for name in ("corpus", "heldout"):
         if isinstance(settings.get(name), str):
             settings[name] = [settings[name]]
+    if "normalise" in given:
+        given["normalise"] = parse_rules(given["normalise"])
     settings.update(given)
     for name, how in (("corpus", "a CORPUS file"), ("output", "--output NAME")):
         if not settings.get(name):
@@ -201,7 +258,8 @@ def _perplexity(arguments):
     from .ngram import load_ngram, perplexity
 
     model = load_ngram(arguments.model, unit=arguments.unit)
-    texts = Corpus(arguments.text, model.unit, arguments.reserved, arguments.blank_lines)
+    texts = Corpus(arguments.text, model.unit, arguments.reserved, arguments.blank_lines,
+                   normalise=model.normalise)
     report = perplexity(model, texts)
     if arguments.json:
         names = [os.path.basename(path) for path in arguments.text]
@@ -228,8 +286,8 @@ def _mix(arguments):
     print(f"{model.path}: order {model.order}, {model.unit}s, "
           f"{len(metadata['components'])} components")
     for part in metadata["components"]:
-        print(f"weight {part['weight']:.4f}: {part['name']}, {part['ngrams'][0]:,} words"
-              + (f", {part['left_out']:,} entries left out" if part["left_out"] else ""))
+        print(f"weight {part['weight']:.4f}: {part['name']}, {sum(part['ngrams']):,} n-grams"
+              + (f", {part['left_out']:,} rows or n-grams left out" if part["left_out"] else ""))
     print("n-grams: " + ", ".join(f"{count:,}" for count in metadata["ngrams"]))
     if "em" in metadata:
         em = metadata["em"]
@@ -247,6 +305,73 @@ def _sample(arguments):
           f"of {told['words']:,} words")
 
 
+def _denoise_train(arguments):
+    from ocr.config import from_mapping, read_yaml
+
+    from .denoiser import DenoiserConfig, train_denoiser
+
+    given = _given(arguments)
+    resume = given.pop("resume", False)
+    path = getattr(arguments, "config", None)
+    settings = {**(read_yaml(path) if path else {}), **given}
+    for name in ("pairs", "validation_pairs", "corpus"):
+        if isinstance(settings.get(name), str):
+            settings[name] = [settings[name]]
+    for name, how in (("pairs", "--pairs JSONL"), ("validation_pairs", "--validation JSONL"),
+                      ("output", "--output DIR")):
+        if not settings.get(name):
+            raise ConfigError(f"denoise-train needs {how}")
+    config = from_mapping(DenoiserConfig, settings)
+    best = min(train_denoiser(config, resume), key=lambda entry: entry["validation_cer"])
+    print(f"{os.path.join(config.output, 'best.ckpt')}: step {best['step']}, validation CER "
+          f"{100 * best['validation_cer']:.2f}%")
+
+
+def _denoise_evaluate(arguments):
+    from dataclasses import asdict
+
+    from ocr.evaluation import TextMetric
+
+    from .denoiser import Denoiser
+    from .denoising import read_pairs
+
+    _, pairs = read_pairs(arguments.pairs)
+    denoiser = Denoiser(arguments.checkpoint, arguments.device)
+    readings = [pair.reading for pair in pairs]
+    report = {}
+    for name, texts in (("before", readings), ("after", denoiser.correct(readings))):
+        metric = TextMetric()
+        metric.update_many([pair.truth for pair in pairs], texts)
+        report[name] = asdict(metric.summary())
+    if arguments.json:
+        print(json.dumps(report, ensure_ascii=False, indent=2))
+        return
+    print(f"{len(pairs):,} lines")
+    for name, summary in report.items():
+        rates = ", ".join(
+            f"{rate.upper()} {100 * summary[rate]:.2f}%"
+            + (" (95%: {:.2f}..{:.2f})".format(*(100 * v for v in summary[f"{rate}_interval"]))
+               if summary[f"{rate}_interval"] else "") for rate in ("cer", "wer"))
+        print(f"{name + ':':8}{rates}")
+
+
+def _confusions(arguments):
+    from .confusions import ConfusionModel
+    from .denoising import read_pairs
+
+    header, pairs = read_pairs(arguments.pairs)
+    if str(header.get("readings_of_training_lines")).startswith("in-sample"):
+        print(f"lm: warning: {arguments.pairs}: {header.get('meaning')}", file=sys.stderr)
+    model = ConfusionModel.learn(pairs)
+    model.save(arguments.output)
+    written = sum(sum(counts.values()) for counts in model.reads.values())
+    print(f"{arguments.output}: {len(pairs):,} lines, {written:,} characters; "
+          f"{model.changed:.2%} changed, {model.dropped:.2%} dropped, "
+          f"{model.inserted:.2%} put in")
+    print("most common: " + ", ".join(f"{truth!r} read as {read!r}: {count:,}"
+                                      for truth, read, count in model.most_common()))
+
+
 def main(argv=None):
     """Run the ``lm`` command.
 
@@ -258,13 +383,18 @@ def main(argv=None):
     Returns
     -------
     int
-        0; 2 after an error, told in one line on stderr; 130 after Ctrl-C.
+        0; 2 after an error, told in one line on stderr; 128 + N after signal N (130: Ctrl-C).
     """
+    from ocr.signals import Interrupted
+
     try:
         arguments = _parser().parse_args(argv)
         arguments.run(arguments)
     except SystemExit as leave:  # --help
         return leave.code or 0
+    except Interrupted as stop:
+        print(f"lm: {stop}", file=sys.stderr)
+        return 128 + stop.number
     except KeyboardInterrupt:
         print("lm: interrupted", file=sys.stderr)
         return 130

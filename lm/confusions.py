@@ -46,7 +46,8 @@ class ConfusionModel:
     Attributes
     ----------
     changed, dropped, inserted : float
-        Rates over all characters, for one written (`inserted`: for one place between two).
+        Rates over all characters: of those written, and (`inserted`) of what may come at a
+        place before, between or after them, nothing more or a character put in.
     letters : int
         Characters that a misread one may become.
     reads : dict
@@ -79,17 +80,22 @@ class ConfusionModel:
         if not all(rate > 0 for rate in rates) or self.changed + self.dropped >= 1 \
                 or self.inserted >= 1:
             raise ConfigError(f"confusions: the rates {rates} are not between 0 and 1")
+        written = {c: sum(counts.values()) for c, counts in self.reads.items()}
+        for doubles, totals in ((self.merges, self.pairs), (self.splits, written)):
+            for c, counts in doubles.items():
+                if not 0 < sum(counts.values()) <= totals.get(c, 0):
+                    raise ConfigError(f"confusions: {c!r} was read as two or one more often than "
+                                      "it was written")
         tables = {
             "_reads": {c: self._smoothed(c, counts) for c, counts in self.reads.items()},
             "_merges": {pair: {r: math.log(n / self.pairs[pair]) for r, n in counts.items()}
                         for pair, counts in self.merges.items()},
-            "_splits": {c: {r: math.log(n / sum(self.reads[c].values()))
-                            for r, n in counts.items()} for c, counts in self.splits.items()},
+            "_splits": {c: {r: math.log(n / written[c]) for r, n in counts.items()}
+                        for c, counts in self.splits.items()},
             "_inserted": {c: self._log_inserted(n) for c, n in self.insertions.items()},
             "_usual_inserted": self._log_inserted(0),
-            "_nothing_inserted": math.log1p(
-                -(sum(self.insertions.values()) + _PRIOR_COUNT * self.inserted)
-                / (self.places + _PRIOR_COUNT)),
+            "_nothing_inserted": math.log((self.places + _PRIOR_COUNT * (1 - self.inserted))
+                                          / self._trials()),
             "_remembered": functools.lru_cache(_REMEMBERED)(self._align),
         }
         for name, table in tables.items():
@@ -146,10 +152,11 @@ class ConfusionModel:
             raise DataError("no written characters to learn confusions from")
         dropped = sum(counts[""] for counts in reads.values())
         changed = total - dropped - sum(counts[c] for c, counts in reads.items())
-        rates = [(n + share) / (total + 2) for n, share in zip(
-            (changed, dropped, sum(insertions.values())), _SHARES)]
+        put_in = sum(insertions.values())
+        rates = [(n + share) / (trials + 2) for n, trials, share in zip(
+            (changed, dropped, put_in), (total, total, places + put_in), _SHARES)]
         merges, splits = _frequent(merges), _frequent(splits)
-        return cls(*rates[:2], min(rates[2], 0.5), max(len(letters), _FEWEST_LETTERS),
+        return cls(*rates, max(len(letters), _FEWEST_LETTERS),
                    {c: dict(counts) for c, counts in sorted(reads.items())},
                    dict(sorted(insertions.items())), places, merges,
                    {pair: both[pair] for pair in merges}, splits)
@@ -188,7 +195,7 @@ class ConfusionModel:
                 raise DataError(f"{path}: {name} does not hold what it should")
         try:
             return cls(**value)
-        except (ConfigError, KeyError, ValueError, ZeroDivisionError) as error:
+        except ValueError as error:
             raise DataError(f"{path}: its figures do not fit together ({error})") from None
 
     # -- using it -------------------------------------------------------------------------
@@ -221,9 +228,12 @@ class ConfusionModel:
                                 / total) for read in {*counts, *usual}}
         return table, math.log(_PRIOR_COUNT * other / total)
 
+    def _trials(self):
+        # After each character put in there may be another.
+        return self.places + sum(self.insertions.values()) + _PRIOR_COUNT
+
     def _log_inserted(self, count):
-        return math.log((count + _PRIOR_COUNT * self.inserted / self.letters)
-                        / (self.places + _PRIOR_COUNT))
+        return math.log((count + _PRIOR_COUNT * self.inserted / self.letters) / self._trials())
 
     def _align(self, truth, reading):
         end = len(reading)

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
+from ocr.normalisation import Normaliser
 
 from .wordforms import word_forms
 
@@ -178,6 +179,8 @@ class Corpus:
         ``keep``: a line without tokens is an empty sentence, as for lmplz.
     description : str
         Label of the progress bar.
+    normalise : sequence of str
+        Rules of `ocr.normalisation`, applied to each line before it is split.
 
     Attributes
     ----------
@@ -188,12 +191,14 @@ class Corpus:
     ------
     ConfigError
         An unknown choice, or no file.
+    UnknownNameError
+        No such rule.
     MissingDataError
         A file is not there.
     """
 
     def __init__(self, paths, unit="word", reserved="error", blank_lines="keep",
-                 description="reading"):
+                 description="reading", normalise=()):
         _check_choice("unit", unit, UNITS)
         _check_choice("reserved", reserved, ("error", "skip"))
         _check_choice("blank_lines", blank_lines, ("keep", "skip"))
@@ -209,6 +214,7 @@ class Corpus:
         self.reserved = reserved
         self.blank_lines = blank_lines
         self.description = description
+        self.normaliser = Normaliser(normalise)
         self.counts = CorpusCounts()
 
     def __iter__(self):
@@ -221,6 +227,8 @@ class Corpus:
                   disable=None, leave=False) as progress:
             for path in self.paths:
                 for number, text in read_lines(path, progress):
+                    if self.normaliser.rules:
+                        text = self.normaliser(text)
                     tokens, skipped = tokenise(text, self.unit, self.reserved,
                                                f"{path}, line {number}")
                     counts.skipped += skipped

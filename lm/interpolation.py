@@ -14,7 +14,6 @@ backing off may be far smaller than the rounding of the components' figures, so 
 as 1 minus a sum: it is added up from what the components themselves leave.
 """
 
-import json
 import math
 import os
 from array import array
@@ -24,6 +23,7 @@ from typing import Optional
 import numpy as np
 
 from ocr.exceptions import ConfigError, LanguageModelError
+from ocr.normalisation import Normaliser
 
 from .arpa import read_arpa, write_arpa
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
@@ -215,11 +215,11 @@ def _misplaced(text):
     return "<s>" in words[1:] or "</s>" in words[:-1]
 
 
-def _list_component(union, path, unit, end):
+def _list_component(union, path, unit, normaliser, end):
     """Read a list of words into the union; a `_Component` of order 1."""
     totals, left_out = {}, 0
     for word, frequency in read_frequencies(path):
-        tokens, _ = tokenise(word, unit, "skip")
+        tokens, _ = tokenise(normaliser(word), unit, "skip")
         if len(tokens) == 1:
             totals[tokens[0]] = totals.get(tokens[0], 0.0) + frequency
         else:
@@ -233,11 +233,13 @@ def _list_component(union, path, unit, end):
     return _Component(path, [(rows, prob, np.ones(len(prob)))], left_out)
 
 
-def _read(models, paths, unit):
+def _read(models, paths):
     """Return the union and the components, in the order of `paths`."""
     from tqdm import tqdm
 
     union = _Union(max(model.order for model in models.values()))
+    like = next(iter(models.values()))
+    normaliser = Normaliser(like.normalise)
     components, ends = {}, []
     with tqdm(total=len(paths), desc="reading models", unit="model", disable=None,
               leave=False) as progress:
@@ -248,7 +250,8 @@ def _read(models, paths, unit):
             progress.update()
         for path in paths:
             if path not in components:
-                components[path] = _list_component(union, path, unit, float(np.mean(ends)))
+                components[path] = _list_component(union, path, like.unit, normaliser,
+                                                   float(np.mean(ends)))
                 progress.update()
     return union, [components[path] for path in paths]
 
@@ -471,12 +474,12 @@ def _open(path, unit):
     return load_ngram(arpa, unit)
 
 
-def _agree(models, what, told):
-    """Return what all models have in common, or say who differs."""
-    if len({json.dumps(value) for value in told.values()}) > 1:
+def _agree(models, what, told, hint=""):
+    """Return what all models have in common, or say how they differ."""
+    if len(set(told.values())) > 1:
         each = ", ".join(f"{models[path].arpa} ({value})" for path, value in told.items())
-        raise LanguageModelError(f"the models differ in {what}: {each}")
-    return next(iter(told.values()), None)
+        raise LanguageModelError(f"the models differ in {what}: {each}{hint}")
+    return next(iter(told.values()))
 
 
 def interpolate(config):
@@ -512,11 +515,10 @@ def interpolate(config):
     models = {path: _open(path, config.unit) for path in paths if not path.endswith(".tsv")}
     if not models:
         raise ConfigError("all n-gram models have the weight 0")
-    unit = _agree(models, "unit; for models without metadata it is told by --unit",
-                  {path: model.unit for path, model in models.items()})
-    normalisation = _agree(models, "normalisation", {
-        path: model.metadata["normalisation"] for path, model in models.items()
-        if model.metadata}) or "NFC"
+    unit = _agree(models, "unit", {path: model.unit for path, model in models.items()},
+                  "; --unit tells that of models without metadata")
+    rules = _agree(models, "normalisation",
+                   {path: model.normalise for path, model in models.items()})
     if unit == "character" and len(models) < len(set(paths)):
         raise LanguageModelError("a list of words is no component of a character model; write "
                                  "text of it (lm sample) and train a model on that")
@@ -527,12 +529,12 @@ def interpolate(config):
     heldout = None
     if config.heldout:
         heldout = Corpus(config.heldout, unit, config.reserved, config.blank_lines,
-                         "held-out text")
+                         "held-out text", rules)
         if order > 1:
             _import_kenlm()
 
     def write(arpa):
-        union, components = _read(models, paths, unit)
+        union, components = _read(models, paths)
         rows = union.rows()
         evaluated = [_evaluate(component, *rows) for component in components]
         found = {}
@@ -557,8 +559,8 @@ def interpolate(config):
         from ocr import __version__
 
         metadata = {"format": "ngram", "version": __version__, "order": order, "unit": unit,
-                    "normalisation": normalisation, "estimator": "interpolation", "types": types,
-                    **details}
+                    "normalisation": ["NFC", *rules] if rules else "NFC",
+                    "estimator": "interpolation", "types": types, **details}
         if unit == "character":
             metadata["space_token"] = SPACE_TOKEN
         return metadata

@@ -18,6 +18,10 @@ __all__ = ["Lexicon"]
 #: Shorter words are looked up within one edit only: two would make any word of any other.
 _LETTERS_FOR_TWO_EDITS = 5
 
+# Log probability of a word outside the lexicon: that there is one, and of each of its letters.
+_OUTSIDE = -3.0
+_LETTER = -2.0
+
 #: Results of `Lexicon.candidates` that are remembered.
 _REMEMBERED = 1 << 16
 
@@ -40,7 +44,7 @@ class Lexicon:
     words : tuple of str
         Most frequent first, equally frequent ones by code points.
     unlisted : float
-        Log frequency that `log_prob` gives a word outside: half of the rarest word's.
+        The most that `log_prob` gives a word outside: half of the rarest word's frequency.
 
     Raises
     ------
@@ -207,8 +211,13 @@ class Lexicon:
         return word in self._log_probs
 
     def log_prob(self, word):
-        """Return the natural log of a form's relative frequency; `unlisted` for others."""
-        return self._log_probs.get(word, self.unlisted)
+        """Return the natural log of a form's relative frequency.
+
+        A word outside has at most `unlisted`, and less the longer it is: there are so many more
+        of its length.
+        """
+        found = self._log_probs.get(word)
+        return min(self.unlisted, _OUTSIDE + _LETTER * len(word)) if found is None else found
 
     def candidates(self, word, max_edits=1):
         """Return the words that differ from `word` by few letters.

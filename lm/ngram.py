@@ -11,8 +11,15 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Optional
 
-from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
+from ocr.exceptions import (
+    ConfigError,
+    DataError,
+    LanguageModelError,
+    MissingDataError,
+    UnknownNameError,
+)
 from ocr.files import atomic_path
+from ocr.normalisation import Normaliser, check_rules
 
 from .arpa import check_arpa, read_arpa, read_unigrams, write_arpa
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
@@ -67,6 +74,9 @@ class NgramConfig:
         ``keep`` counts a blank line as an empty sentence, as lmplz does.
     memory : str
         Sorting memory of lmplz.
+    normalise : tuple of str
+        Rules of `ocr.normalisation` for every line of text, held-out text included; NFC alone
+        by default. The model remembers them and applies them to the texts it scores.
     """
 
     corpus: tuple[str, ...]
@@ -85,8 +95,10 @@ class NgramConfig:
     reserved: str = "error"
     blank_lines: str = "keep"
     memory: str = "1G"
+    normalise: tuple[str, ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "normalise", check_rules(self.normalise))
         for name in ("corpus", "heldout"):
             value = getattr(self, name)
             if isinstance(value, (str, os.PathLike)):
@@ -176,9 +188,15 @@ class NgramModel:
     unit: str
     metadata: dict = field(repr=False, default_factory=dict)
 
+    @property
+    def normalise(self):
+        """Names of the normalisation rules besides NFC that its corpus went through."""
+        told = self.metadata.get("normalisation", "NFC")
+        return tuple(told[1:]) if isinstance(told, list) else ()
+
     def tokenise(self, text):
         """Return the tokens of one line of text as this model counts them."""
-        return tokenise(text, self.unit)[0]
+        return tokenise(Normaliser(self.normalise)(text), self.unit)[0]
 
     def scorer(self):
         """Open the model for scoring.
@@ -295,7 +313,7 @@ def train_ngram(config):
             raise LanguageModelError("lmplz is not on PATH; give its path (--lmplz), or use the "
                                      "builtin estimator")
     settings = {"unit": config.unit, "reserved": config.reserved,
-                "blank_lines": config.blank_lines}
+                "blank_lines": config.blank_lines, "normalise": config.normalise}
     corpus = Corpus(config.corpus, description="reading corpus", **settings)
     heldout = (Corpus(config.heldout, description="held-out text", **settings)
                if config.heldout else None)
@@ -411,7 +429,7 @@ def _metadata(config, corpus, types, details):
     counts = corpus.counts
     metadata = {
         "format": "ngram", "version": __version__, "order": config.order, "unit": config.unit,
-        "normalisation": "NFC",
+        "normalisation": ["NFC", *config.normalise] if config.normalise else "NFC",
         "corpus": {"files": [os.path.basename(path) for path in config.corpus],
                    "sentences": counts.sentences, "tokens": counts.tokens, "types": types,
                    "blank_lines": counts.blank, "skipped_tokens": counts.skipped},
@@ -480,6 +498,11 @@ def _read_metadata(path):
         raise LanguageModelError(f"{path}: cannot be read as JSON ({error})") from None
     if not isinstance(value, dict) or value.get("unit") not in UNITS:
         raise LanguageModelError(f"{path}: does not describe an n-gram model")
+    if isinstance(value.get("normalisation"), list):
+        try:
+            check_rules(value["normalisation"][1:])
+        except UnknownNameError as error:
+            raise LanguageModelError(f"{path}: {error}") from None
     return value
 
 
@@ -578,7 +601,8 @@ def perplexity(model, texts, reserved="error"):
     model : NgramModel or str
         A path goes through `load_ngram`.
     texts : iterable of str, or lm.corpus.Corpus
-        One line (sentence) each; a Corpus reads files.
+        One line (sentence) each, normalised as the model's corpus was; a Corpus reads files and
+        must have the model's unit and rules of normalisation.
     reserved : {"error", "skip"}
         See `lm.corpus.tokenise`.
 
@@ -597,9 +621,14 @@ def perplexity(model, texts, reserved="error"):
         if texts.unit != model.unit:
             raise LanguageModelError(f"the corpus is read by {texts.unit}, but the model's unit "
                                      f"is the {model.unit}")
+        if texts.normaliser.rules != model.normalise:
+            raise LanguageModelError(
+                f"the corpus is normalised by the rules {list(texts.normaliser.rules)}, the "
+                f"model's text was by {list(model.normalise)}")
         return _score(model.scorer(), texts)
     if isinstance(texts, str):
         texts = texts.splitlines()
-    sentences = (tokenise(text, model.unit, reserved, f"text {number}")[0]
+    normaliser = Normaliser(model.normalise)
+    sentences = (tokenise(normaliser(text), model.unit, reserved, f"text {number}")[0]
                  for number, text in zip(itertools.count(1), texts))
     return _score(model.scorer(), sentences)

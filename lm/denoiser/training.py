@@ -173,10 +173,8 @@ class DenoiserTrainer:
                       "train_seconds": 0.0, "history": []}
         if stored is not None:
             load_weights(self.net, stored.weights, last)
-        # Names of the parameters that are initialised late are known after one pass.
-        self.denoiser = Denoiser.of(self.net, self.alphabet, self.context)
-        self.denoiser.logits(["a"])
         self.net.hybridize(static_alloc=True)
+        self.denoiser = Denoiser.of(self.net, self.alphabet, self.context)
         self.loss = gluon.loss.CTCLoss(layout="NTC", label_layout="NT")
         # The optimiser's settings are the recogniser's training's.
         self._training = TrainingConfig(

@@ -118,12 +118,13 @@ def retext(hypothesis, text, score=None):
     if len(old) != len(hypothesis.text):
         return dataclasses.replace(hypothesis, text=text, characters=(), words=(),
                                    score=hypothesis.score if score is None else score)
-    spans = []
-    for code, i, j, k, m in Levenshtein.opcodes(hypothesis.text, text):
-        if code == "equal":
-            spans += old[i:j]
-        elif m > k:
-            spans += _share(old, i, j, text[k:m])
+    spans, i, k = [], 0, 0
+    # Whatever lies between two equal blocks is one changed stretch.
+    for block in Levenshtein.editops(hypothesis.text, text).as_matching_blocks():
+        if block.b > k:
+            spans += _share(old, i, block.a, text[k:block.b])
+        spans += old[block.a:block.a + block.size]
+        i, k = block.a + block.size, block.b + block.size
     characters = tuple(spans)
     return dataclasses.replace(hypothesis, text=text, characters=characters,
                                words=_words(characters),
@@ -131,7 +132,7 @@ def retext(hypothesis, text, score=None):
 
 
 def _share(old, i, j, text):
-    """Spread `text` over the frames of old[i:j]; over its neighbours' border where that is empty."""
+    """Spread `text` over the frames of old[i:j], or where that is empty at its border."""
     if j > i:
         start, end = old[i].start, old[j - 1].end
         confidence = min(span.confidence for span in old[i:j])

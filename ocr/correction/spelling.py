@@ -61,6 +61,10 @@ class SpellingConfig:
     touch_known: bool = False
 
     def __post_init__(self):
+        if isinstance(self.lexicon, str):
+            object.__setattr__(self, "lexicon", (self.lexicon,))
+        if not all(self.lexicon):
+            raise ConfigError("spelling: lexicon holds an empty path")
         if not 0 <= self.max_confidence <= 1:
             raise ConfigError("spelling: max_confidence must lie between 0 and 1")
         if not 0 <= self.lm_weight < math.inf:
@@ -85,7 +89,7 @@ class SpellingCorrector(Corrector):
     begin the line or a sentence. A capital letter at the beginning is kept. Lines are not taken
     for whole sentences: the context of a word is what stands in its line.
 
-    Only the best hypothesis is corrected; the others follow, without repetitions.
+    Only the best hypothesis is corrected, in NFC; the others follow, without repetitions.
 
     Parameters
     ----------

@@ -2,9 +2,9 @@
 
 import json
 import string
-import unicodedata
 
 from ..exceptions import AlphabetError, UnknownNameError
+from ..normalisation import normalise
 
 __all__ = ["Alphabet", "normalise", "PRESETS"]
 
@@ -17,11 +17,6 @@ PRESETS = {
 
 #: What `Alphabet.encode` may do with a character outside the alphabet.
 UNKNOWN_MODES = ("strict", "replace", "drop")
-
-
-def normalise(text):
-    """Return `text` in Unicode NFC, the form every transcript and alphabet is kept in."""
-    return unicodedata.normalize("NFC", text)
 
 
 class Alphabet:

@@ -32,8 +32,8 @@ class CNNBiLSTMConfig:
         For each further scale: its channels, and residual blocks after the pooling.
     frame_pooling : tuple of int
         For each further scale: columns of the scale before that one of its columns takes
-        together, 2 as in the original; 1 halves the height alone, so that small writing keeps
-        twice the frames, at more cost.
+        together: 2 as in the original, also where nothing is given; 1 halves the height alone,
+        so that small writing keeps twice the frames, at more cost.
     columns : {"flatten", "max", "reshape"}
         How a column of features becomes a vector: its rows stacked, their maximum, or, as in
         the original, the whole map cut into `chunks` equal pieces ("reshape"; one fixed
@@ -58,7 +58,7 @@ class CNNBiLSTMConfig:
     downsampler_convs: int = 2
     scale_channels: tuple[int, ...] = (64,)
     scale_blocks: tuple[int, ...] = (0,)
-    frame_pooling: tuple[int, ...] = (2,)
+    frame_pooling: tuple[int, ...] = ()
     columns: str = "flatten"
     chunks: int = 160
     chunk_width: int = 800
@@ -72,10 +72,11 @@ class CNNBiLSTMConfig:
         if scales < 1:
             raise ConfigError("model: num_downsamples must be at least 1")
         for name, wanted in (("scale_channels", scales - 1), ("scale_blocks", scales - 1),
-                             ("frame_pooling", scales - 1), ("hidden", scales)):
-            if len(getattr(self, name)) != wanted:
+                             ("pooling", scales - 1), ("hidden", scales)):
+            if (given := len(getattr(self, name))) != wanted:
+                name = {"pooling": "frame_pooling"}.get(name, name)
                 raise ConfigError(f"model: {name} needs {wanted} values for num_downsamples="
-                                  f"{scales}, not {len(getattr(self, name))}")
+                                  f"{scales}, not {given}")
         if self.columns not in COLUMNS:
             raise ConfigError(f"model: unknown columns {self.columns!r}; "
                               f"known: {', '.join(COLUMNS)}")
@@ -98,11 +99,16 @@ class CNNBiLSTMConfig:
     @property
     def stride(self):
         """Pixels per frame of the coarsest scale."""
-        return 4 * math.prod(self.frame_pooling)
+        return 4 * math.prod(self.pooling)
+
+    @property
+    def pooling(self):
+        """`frame_pooling` with its default filled in."""
+        return self.frame_pooling or (2,) * (self.num_downsamples - 1)
 
     def fold(self, scale):
         """Columns of a scale that make one frame."""
-        return math.prod(self.frame_pooling[scale:])
+        return math.prod(self.pooling[scale:])
 
 
 class _Residual(gluon.HybridBlock):
@@ -237,7 +243,7 @@ class CNNBiLSTM(gluon.HybridBlock):
                 if scale > 0:
                     down = _Downsampler(channels, config.scale_channels[scale - 1],
                                         config.downsampler_convs, config.scale_blocks[scale - 1],
-                                        config.frame_pooling[scale - 1])
+                                        config.pooling[scale - 1])
                     self.downsamplers.add(down)
                     channels = down.out_channels
                     height //= 2
@@ -325,7 +331,7 @@ class CNNBiLSTM(gluon.HybridBlock):
         states = []
         for scale, encoder in enumerate(self.encoders):
             if scale > 0:
-                coarse = F.floor(fine / config.frame_pooling[scale - 1])
+                coarse = F.floor(fine / config.pooling[scale - 1])
                 x = self.downsamplers[scale - 1](x, fine, coarse)
                 fine = coarse
             sequence = self._vectors(F, x, scale)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ..exceptions import ConfigError
+from ..normalisation import check_rules
 from ..transforms import AugmentConfig, PreprocessConfig
 
 __all__ = ["DataConfig", "ModelConfig", "TrainingConfig", "ExperimentConfig"]
@@ -27,6 +28,9 @@ class DataConfig:
         "synthetic" know which of their splits is meant where `split` is not given.
     cache : str or None
         Folder for decoded lines; None keeps them in memory.
+    normalise : tuple of str
+        Rules of `ocr.normalisation` for the transcripts of all splits, so that alphabet,
+        training, tuning and scores all see the same; NFC alone by default.
     """
 
     source: str = "synthetic"
@@ -35,6 +39,10 @@ class DataConfig:
     validation: dict = field(default_factory=dict)
     test: dict = field(default_factory=dict)
     cache: Optional[str] = None
+    normalise: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "normalise", check_rules(self.normalise))
 
 
 @dataclass(frozen=True)

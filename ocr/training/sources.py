@@ -1,7 +1,10 @@
 """The data sets and the alphabet that an experiment's settings name (no MXNet needed)."""
 
+import dataclasses
+
 from ..data import Alphabet, open_dataset
 from ..data.alphabet import PRESETS
+from ..normalisation import Normaliser
 
 __all__ = ["open_split", "make_alphabet", "DEFAULT_SPLITS"]
 
@@ -24,11 +27,33 @@ def open_split(data, split):
     Returns
     -------
     LineDataset
+        Its transcripts normalised by `data`'s rules; synthetic lines are drawn from these. A
+        line whose transcript is empty then is left out and reported.
+
+    Raises
+    ------
+    UnknownNameError, ConfigError, DataError
+        As `ocr.data.open_dataset`.
     """
     options = {**data.options, **getattr(data, split)}
     if data.source in DEFAULT_SPLITS:
         options.setdefault("split", DEFAULT_SPLITS[data.source][split])
-    return open_dataset(data.source, **options)
+    return _normalise(open_dataset(data.source, **options), data.normalise)
+
+
+def _normalise(dataset, rules):
+    if not rules:
+        return dataset
+    normaliser = Normaliser(rules)
+    samples, dataset.samples = dataset.samples, []
+    for sample in samples:
+        text = normaliser(sample.text)
+        if text.strip():
+            dataset.samples.append(dataclasses.replace(sample, text=text))
+        else:
+            dataset.report.add(sample.id, "empty transcript",
+                               f"{sample.text!r} once normalised ({', '.join(rules)})")
+    return dataset
 
 
 def make_alphabet(setting, dataset):

@@ -46,7 +46,7 @@ def test_scores_are_the_weighted_sum(models, weight, beta, keep):
         tokens = model.tokenise(hypothesis.text)
         language = weight * np.log(10) * model.scorer().score(" ".join(tokens)) \
             + beta * len(tokens)
-        assert hypothesis.score == pytest.approx(network + keep + language)
+        assert hypothesis.score == pytest.approx(network + keep + language, abs=1e-4)
         assert hypothesis.logit_score == network
     assert found[0].score >= found[1].score
 
