@@ -34,6 +34,10 @@ ESTIMATORS = ("auto", "lmplz", "builtin")
 #: What KenLM reads as pip builds it; used where kenlm is not installed.
 DEFAULT_MAX_ORDER = 6
 
+#: Bytes of corpus above which the builtin estimator, which holds all n-grams in memory, must be
+#: asked for by name.
+BUILTIN_LIMIT = 300_000_000
+
 _BINARY_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
@@ -54,6 +58,8 @@ class NgramConfig:
     heldout : tuple of str
         Text files to report the perplexity of; none of them may be in the corpus.
     estimator : {"auto", "lmplz", "builtin"}
+        ``auto`` takes lmplz where it is found, else builtin unless the corpus is larger than
+        `BUILTIN_LIMIT`.
     lmplz, build_binary : str, optional
         KenLM's programs; looked for on PATH by default.
     binary_type : {"trie", "probing", "none"}
@@ -284,6 +290,17 @@ def _check_heldout(config):
             raise LanguageModelError(f"{path}: is both corpus and held-out text")
 
 
+def _check_size(corpus):
+    """Refuse a corpus that the builtin estimator may not have the memory for."""
+    size = sum(os.path.getsize(path) for path in corpus.paths)
+    if size > BUILTIN_LIMIT:
+        raise LanguageModelError(
+            f"the corpus has {size / 1e6:,.0f} MB, lmplz is not on PATH, and the builtin estimator "
+            "holds all n-grams in memory: get lmplz (KenLM's source, with cmake and Debian's "
+            "libboost-{program-options,system,thread,test}-dev: make lmplz build_binary) and name "
+            "it (--lmplz PATH), or ask for --estimator builtin")
+
+
 def train_ngram(config):
     """Train an n-gram model and write it.
 
@@ -300,7 +317,8 @@ def train_ngram(config):
     ------
     LanguageModelError
         The order is more than KenLM reads or than the corpus supports; the corpus is empty;
-        a reserved word; lmplz or build_binary fails. Nothing is left half written.
+        a reserved word; the corpus is large and there is no lmplz; lmplz or build_binary
+        fails. Nothing is left half written.
     ConfigError, DataError, MissingDataError
         A setting is out of range; a file is missing or not UTF-8.
     """
@@ -315,6 +333,8 @@ def train_ngram(config):
     settings = {"unit": config.unit, "reserved": config.reserved,
                 "blank_lines": config.blank_lines, "normalise": config.normalise}
     corpus = Corpus(config.corpus, description="reading corpus", **settings)
+    if lmplz is None and config.estimator == "auto":
+        _check_size(corpus)
     heldout = (Corpus(config.heldout, description="held-out text", **settings)
                if config.heldout else None)
     if heldout is not None and config.order > 1:

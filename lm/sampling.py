@@ -122,10 +122,10 @@ def word_counts(frequencies, tokens):
         else:
             high = factor
     shares = np.clip(high * frequencies, 1, largest)
-    # Rounding the running total keeps the sum, and each count beside its share.
-    edges = np.floor(np.cumsum(shares) + 0.5).astype(int)
-    edges[-1] = tokens
-    return np.diff(edges, prepend=0)
+    whole = np.floor(shares)
+    # Rounding the running total of what is over keeps the sum, and each count beside its share.
+    over = np.floor(np.cumsum(shares - whole) + 0.5)
+    return (whole + np.diff(over, prepend=0)).astype(int)
 
 
 def sample_text(config):

@@ -10,7 +10,7 @@ import unicodedata
 
 __all__ = ["is_word_character", "fold", "word_forms", "word_form_spans"]
 
-# Letters, digits and combining marks; the underscore, which \w has, is punctuation.
+# Letters and digits; the underscore, which \w has, is punctuation.
 _FORM = re.compile(r"[^\W_]+")
 _DIGIT = re.compile(r"\d")
 
@@ -22,7 +22,9 @@ def is_word_character(character):
 
 def fold(word):
     """Return the form that is counted for a run of letters and digits: lower case, digits 0."""
-    return _DIGIT.sub("0", word.lower())
+    # The lower case of some letters (of the Turkish İ) brings a mark that is no letter.
+    lower = unicodedata.normalize("NFC", word.lower())
+    return _DIGIT.sub("0", lower if lower.isalnum() else "".join(filter(str.isalnum, lower)))
 
 
 def word_forms(text):

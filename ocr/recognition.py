@@ -109,6 +109,8 @@ class Recogniser:
         where = checkpoint if isinstance(checkpoint, str) else "checkpoint"
         if isinstance(checkpoint, str):
             checkpoint = load_checkpoint(checkpoint)
+        if "denoiser" in checkpoint.config:
+            raise CheckpointError(f"{where}: a denoiser's checkpoint, not a recogniser's")
         self.alphabet = checkpoint.alphabet
         self.state = checkpoint.state
         self.config = from_mapping(ExperimentConfig, checkpoint.config)

@@ -40,7 +40,7 @@ def add_decoder_options(parser):
     group.add_argument("--decoder-workers", type=int, metavar="N",
                        help="processes that decode; default: one a core")
     group.add_argument("--set", action="append", default=[], metavar="CORRECTOR.KEY=VALUE",
-                       help="setting of a corrector, e.g. spelling.lexicon=words.tsv")
+                       help="setting of a corrector, e.g. spelling.lexicon=[words.tsv]")
 
 
 def add_decoder_choice(parser, default=None):

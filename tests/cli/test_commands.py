@@ -69,6 +69,39 @@ def test_evaluate_prints_a_table_and_writes_a_report(trained):
     assert "split seen: 24 lines" in out and "beam" not in out
 
 
+def test_a_chain_from_the_command_line(trained):
+    checkpoint = trained / "run" / "best.ckpt"
+    run("train", trained / "corpus.txt", "--unit", "character", "--order", 3, "--output",
+        trained / "characters", module="lm")
+    out, err = run("tune", "--checkpoint", checkpoint, "--decoder", "beam-char", "--correct",
+                   "spelling", "--lm", trained / "characters", "--set",
+                   f"spelling.lexicon=[{trained / 'corpus.txt'}]", "--budget", 0.05)
+    assert out.startswith("beam-char+spelling on ")
+    path = trained / "run" / "decoder-beam-char+spelling.json"
+    stored = json.loads(path.read_text())
+    if stored["correctors"]:
+        assert stored["correctors"][0]["settings"]["lexicon"] == ["../corpus.txt"]
+    assert stored["calibration"].keys() == {"word_slope", "word_offset", "line_slope",
+                                            "line_offset"}
+    assert stored["tuned"]["cer"] <= stored["tuned"]["greedy_cer"] or (
+        stored["tuned"]["wer"] < stored["tuned"]["greedy_wer"])
+    (trained / "mine.yaml").write_text(
+        "decoder: {name: beam-char, lm: characters, alpha: 0.4}\n"
+        "correctors: [{name: spelling, settings: {lexicon: [corpus.txt]}}]\n")
+    out, _ = run("evaluate", "--checkpoint", checkpoint, "--decoders",
+                 "greedy,beam-char+spelling", "--pipeline", trained / "mine.yaml",
+                 "--calibration", "--output", trained / "chain")
+    table = out.split("\n\n")[0].splitlines()
+    assert [row.split()[0] for row in table[3:]] == ["greedy", "beam-char+spelling", "mine"]
+    assert "ECE %" in out
+    assert (trained / "chain" / "calibration-mine.html").stat().st_size > 1000
+    out, _ = run("recognise", trained / "lines" / "train-001.png", "--checkpoint", checkpoint,
+                 "--decoder", "beam", "--correct", "spelling", "--set",
+                 f"spelling.lexicon=[{trained / 'corpus.txt'}]", "--hotwords", "mot", "ligne")
+    assert len(out.splitlines()) == 1
+    path.unlink()
+
+
 def test_recognise(trained):
     image = trained / "lines" / "train-001.png"
     checkpoint = trained / "run" / "best.ckpt"
@@ -160,10 +193,11 @@ def test_synth_writes_an_iam_folder(tmp_path):
 
 def test_list_and_help():
     out, _ = run("list")
-    assert "decoders: beam, beam-lm, greedy" in out
+    assert "decoders: beam, beam-char, beam-lm, greedy" in out
+    assert "correctors: char-rescore, denoise, spelling, word-rescore" in out
     assert "models: base, original, small" in out
     assert "data: iam, synthetic, table" in out
-    assert run("list", "decoders")[0] == "decoders: beam, beam-lm, greedy\n"
+    assert run("list", "decoders")[0] == "decoders: beam, beam-char, beam-lm, greedy\n"
     for command in ("", "train", "evaluate", "tune", "recognise", "denoise-data", "synth", "list"):
         out, _ = run(*filter(None, [command]), "--help")
         assert out.startswith(f"usage: ocr {command}".rstrip())
@@ -177,9 +211,17 @@ def test_list_and_help():
     (["evaluate", "--checkpoint", "none.ckpt"], "none.ckpt: no such checkpoint"),
     (["evaluate", "--checkpoint", "bad.yaml"], "bad.yaml: not a checkpoint"),
     (["recognise", "x.png", "--checkpoint", "bad.yaml", "--decoder", "bem"],
-     "unknown decoder 'bem'; known: beam, beam-lm, greedy"),
+     "unknown decoder 'bem'; known: beam, beam-char, beam-lm, greedy"),
     (["recognise", "x.png", "--checkpoint", "bad.yaml", "--n-best", "0"],
      "expected a whole number of at least 1, not '0'"),
+    (["recognise", "x.png", "--checkpoint", "bad.yaml", "--correct", "spell"],
+     "unknown corrector 'spell'; known: char-rescore, denoise, spelling, word-rescore"),
+    (["tune", "--checkpoint", "bad.yaml", "--decoder", "beam+spelling", "--set", "lexicon=x"],
+     "--set lexicon=x: expected CORRECTOR.KEY=VALUE with one of the correctors in use (spelling)"),
+    (["tune", "--checkpoint", "bad.yaml", "--decoder", "beam+spelling", "--set",
+      "spelling.lex=x"], "unknown setting 'spelling.lex'; known here: lexicon"),
+    (["evaluate", "--checkpoint", "bad.yaml", "--pipeline", "bad.yaml"],
+     "bad.yaml: not stored decoder settings (no 'decoder')"),
     (["denoise-data", "--output", "x"], "either --checkpoint, or --folds and --config"),
 ])
 def test_errors_are_one_clear_line(tmp_path, arguments, message):

@@ -222,7 +222,7 @@ def test_language_model_errors(tmp_path, lm):
 
 def test_registry_and_settings():
     assert list_decoders() == ["beam", "beam-char", "beam-lm", "greedy"]
-    with pytest.raises(UnknownNameError, match="known: beam, beam-lm, greedy"):
+    with pytest.raises(UnknownNameError, match="known: beam, beam-char, beam-lm, greedy"):
         decoder("bean", Alphabet("a"))
     for bad in ({"beam_width": 0}, {"token_min_logp": 1.0}, {"alpha": -1.0}, {"n_best": 0}):
         with pytest.raises(ConfigError):

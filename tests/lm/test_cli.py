@@ -67,6 +67,21 @@ def test_config_file_and_overrides(run, tmp_path):
                    "three")
 
 
+def test_word_forms_and_normalisation(run, tmp_path):
+    (tmp_path / "fr.txt").write_text("L’été – là !\nl'ete 12\n", "utf-8")
+    result = run("train", "fr.txt", "--unit", "wordform", "--order", "2", "--output", "m",
+                 "--normalise", "quotes,accents")
+    assert result.returncode == 0 and "wordforms" in result.stdout, result.stderr
+    assert (tmp_path / "m.unigrams.txt").read_text().split() == ["l", "ete", "la", "00"]
+    report = json.loads(run("perplexity", "m", "fr.txt", "--json").stdout)
+    assert (report["tokens"], report["oov"]) == (6, 0)
+    assert_refused(run("train", "fr.txt", "--output", "m", "--normalise", "quotes,points"),
+                   "'points'", "known: accents, case, quotes")
+    (tmp_path / "c.yaml").write_text("corpus: fr.txt\nnormalise: [dashes]\noutput: y\norder: 2\n")
+    metadata = json.loads(run("train", "--config", "c.yaml", "--json").stdout)
+    assert metadata["normalisation"] == ["NFC", "dashes"]
+
+
 def test_lmplz_by_path(run, fake_lmplz, tmp_path):
     result = run("train", "text.txt", "--order", "2", "--output", "m", "--estimator", "lmplz",
                  "--lmplz", fake_lmplz())
@@ -106,7 +121,8 @@ def test_reserved_words_may_be_skipped(run, tmp_path):
     assert run("perplexity", "m", "reserved.txt", "--reserved", "skip").returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["perplexity", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["perplexity", "--help"],
+                                       ["mix", "--help"], ["sample", "--help"]])
 def test_help(arguments, capsys):
     assert main(arguments) == 0
     assert "usage: lm" in capsys.readouterr().out

@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.corpus import SPACE_TOKEN, Corpus, tokenise
-from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
+from lm.corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
+from lm.wordforms import word_forms
+from ocr.exceptions import (
+    ConfigError,
+    DataError,
+    LanguageModelError,
+    MissingDataError,
+    UnknownNameError,
+)
 
 
 def write(path, content):
@@ -21,6 +28,31 @@ def test_characters_show_their_spaces():
     assert tokenise("a cat", "character")[0] == ["a", SPACE_TOKEN, "c", "a", "t"]
 
 
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_word_forms(text):
+    assert tokenise(text, "wordform") == (word_forms(text), 0)
+
+
+def test_no_word_form_is_reserved(tmp_path):
+    path = write(tmp_path / "a.txt", "the <s> of <UNK> </s>\n\na▁b\n\0x\n")
+    with pytest.raises(LanguageModelError, match="line 4: holds a NUL"):
+        list(Corpus([path], "wordform"))
+    corpus = Corpus([path], "wordform", reserved="skip")
+    assert list(corpus) == [["the", "s", "of", "unk", "s"], [], ["a", "b"], ["x"]]
+    assert corpus.counts.skipped == 1
+
+
+def test_lines_are_normalised_before_they_are_split(tmp_path):
+    path = write(tmp_path / "a.txt", "L’ÉTÉ , un\u00a0jour\n–\n")
+    rules = ["quotes", "punctuation", "dashes"]
+    assert list(Corpus([path], normalise=rules)) == [["L'ÉTÉ,", "un", "jour"], ["-"]]
+    assert list(Corpus([path], "character", normalise=[*rules, "accents"]))[0] == list(
+        "L'ETE,▁un▁jour")
+    assert list(Corpus([path]))[0] == ["L’ÉTÉ", ",", "un", "jour"]
+    with pytest.raises(UnknownNameError, match="'quote'; known"):
+        Corpus([path], normalise=["quote"])
+
+
 def test_every_kind_of_whitespace_is_a_space_token():
     # As many blanks as gaps between words, but one of them is a tab.
     assert tokenise(" a  b\tc\r", "character")[0] == list("a▁▁b▁c")
@@ -33,7 +65,7 @@ def test_nfc():
     assert tokenise(decomposed, "character")[0] == list("déjà")
 
 
-@given(st.text(), st.sampled_from(["word", "character"]))
+@given(st.text(), st.sampled_from(UNITS))
 def test_tokens_hold_nothing_that_separates_in_an_arpa_file(text, unit):
     tokens, _ = tokenise(text, unit, reserved="skip")
     for token in tokens:

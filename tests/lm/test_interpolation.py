@@ -256,6 +256,21 @@ def test_components_must_fit_together(tmp_path, cats, ships):
         interpolate(InterpolationConfig((cats.arpa, ships.arpa), cats.arpa))
 
 
+def test_normalisation_is_the_components(tmp_path, cats):
+    rules = ("case", "quotes")
+    one, two = (train(tmp_path / name, lines, 2, normalise=rules)
+                for name, lines in (("one", ["L’été va", "va"]), ("two", ["IL VA", "va"])))
+    with pytest.raises(LanguageModelError, match="differ in normalisation"):
+        mix(tmp_path, cats, one)
+    (tmp_path / "words.tsv").write_text("Aujourd’hui\t3\n", "utf-8")
+    (tmp_path / "held.txt").write_text("L’ÉTÉ\nAUJOURD’HUI IL VA\n", "utf-8")
+    mixed = mix(tmp_path, one, two, tmp_path / "words.tsv", heldout=(tmp_path / "held.txt",))
+    assert mixed.metadata["normalisation"] == ["NFC", *rules] and mixed.normalise == rules
+    assert set(mixed.unigrams) == {"l'été", "va", "il", "aujourd'hui"}
+    assert (mixed.metadata["em"]["unknown"], mixed.metadata["heldout"]["oov"]) == (0, 0)
+    assert perplexity(mixed, ["L’ÉTÉ"]) == perplexity(mixed, ["l'été"])
+
+
 def test_damaged_components(tmp_path, cats, ships):
     with pytest.raises(MissingDataError, match="none: no such language model"):
         mix(tmp_path, cats, tmp_path / "none")

@@ -60,7 +60,8 @@ def test_files_and_metadata(train, tmp_path):
 
 
 @pytest.mark.parametrize("settings", [
-    dict(order=2), dict(order=3, unit="character"), dict(order=1), dict(order=2, prune=(0, 1))])
+    dict(order=2), dict(order=3, unit="character"), dict(order=1), dict(order=2, prune=(0, 1)),
+    dict(unit="wordform"), dict(normalise=("accents", "quotes"))])
 def test_load_gives_what_train_gave(train, tmp_path, settings):
     model = train(**settings)
     assert load_ngram(tmp_path / "m" / "model") == model
@@ -76,6 +77,43 @@ def test_character_model(train):
     assert model.tokenise("a é") == ["a", "▁", "é"]
     report = perplexity(model, ["the cat", "zzz"])
     assert (report.sentences, report.tokens, report.oov) == (2, 10, 3)
+
+
+def test_word_form_model(train, tmp_path):
+    path = tmp_path / "forms.txt"
+    path.write_text("The Cat, sat! <s>\nthe dog (1974) sat\n")
+    (tmp_path / "h").write_text("THE DOG: 2001?")
+    model = train(corpus=(str(path),), unit="wordform", order=2, heldout=(str(tmp_path / "h"),))
+    assert sorted(model.unigrams) == ["0000", "cat", "dog", "s", "sat", "the"]
+    assert model.tokenise("L'Été 12") == ["l", "été", "00"]
+    assert (model.metadata["heldout"]["oov"], model.metadata["heldout"]["tokens"]) == (0, 3)
+    assert load_ngram(tmp_path / "m").unit == "wordform"
+    assert perplexity(model, ["The unicorn; sat"]).oov == 1
+    # Without metadata nothing tells it from a model of words, unless it is said.
+    foreign = shutil.copy(model.arpa, tmp_path / "foreign.arpa")
+    assert load_ngram(foreign, "wordform").unit == "wordform"
+
+
+def test_normalised_model(train, tmp_path):
+    path = tmp_path / "quotes.txt"
+    path.write_text("l’été – là\nl'ete - la\n", "utf-8")
+    model = train(corpus=(str(path),), order=2, normalise=["dashes", "quotes", "accents"])
+    assert model.metadata["normalisation"] == ["NFC", "accents", "quotes", "dashes"]
+    assert model.metadata["corpus"]["types"] == 3
+    assert model.normalise == ("accents", "quotes", "dashes")
+    assert model.tokenise("l’été —") == ["l'ete", "-"]
+    # Texts and held-out files go the same way.
+    assert perplexity(model, ["l’été – là"]) == perplexity(model, ["l'ete - la"])
+    with pytest.raises(LanguageModelError, match="normalised by the rules"):
+        perplexity(model, Corpus([path]))
+    assert perplexity(model, Corpus([path], normalise=model.normalise)).oov == 0
+    assert train(heldout=(str(path),)).metadata["normalisation"] == "NFC"
+    assert train(corpus=(str(path),), order=2, normalise=("quotes", "dashes", "accents"),
+                 heldout=(str(tmp_path / "corpus.txt"),)).metadata["heldout"]["sentences"] == 5
+    metadata = {**model.metadata, "normalisation": ["NFC", "smoothing"]}
+    (tmp_path / "m" / "model.json").write_text(json.dumps(metadata))
+    with pytest.raises(LanguageModelError, match="model.json: unknown normalisation rule"):
+        load_ngram(model.arpa)
 
 
 def test_perplexity_by_hand(train):
@@ -194,6 +232,17 @@ def test_which_estimator(train, fake_lmplz, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path / "tools"))
     assert train(order=2).metadata["estimator"] == "lmplz"
     assert train(order=2, estimator="builtin").metadata["estimator"] == "builtin"
+
+
+def test_a_large_corpus_wants_lmplz(train, fake_lmplz, monkeypatch, tmp_path):
+    monkeypatch.setattr(ngram, "BUILTIN_LIMIT", 2 * len(TEXT.encode()))
+    train(order=2)
+    (tmp_path / "more.txt").write_text(2 * TEXT, "utf-8")
+    corpus = (str(tmp_path / "corpus.txt"), str(tmp_path / "more.txt"))
+    with pytest.raises(LanguageModelError, match="in memory: .*boost.*make lmplz build_binary"):
+        train(order=2, corpus=corpus)
+    assert train(order=2, corpus=corpus, estimator="builtin").metadata["estimator"] == "builtin"
+    assert train(order=2, corpus=corpus, lmplz=fake_lmplz()).metadata["estimator"] == "lmplz"
 
 
 @pytest.mark.parametrize("settings, message", [

@@ -2,9 +2,11 @@ import pytest
 
 from ocr.config import from_mapping
 from ocr.data import Alphabet
-from ocr.exceptions import ConfigError
+from ocr.exceptions import ConfigError, UnknownNameError
 from ocr.training import DataConfig
 from ocr.training.sources import make_alphabet, open_split
+
+from ..conftest import write_table
 
 
 def test_synthetic_lines_are_the_default_with_their_own_splits():
@@ -29,3 +31,26 @@ def test_alphabet_from_data_preset_or_file(tmp_path, table):
     assert len(make_alphabet("iam", dataset)) == 79
     (tmp_path / "own.txt").write_text("a\nb\n")
     assert make_alphabet(str(tmp_path / "own.txt"), dataset) == Alphabet("ab")
+
+
+def test_transcripts_are_normalised(tmp_path):
+    table = write_table(tmp_path, "t", ["L’été ,  c'est", "– ( oui )", "\u0301"])
+    options = {"source": "table", "train": {"path": str(table)}}
+    plain = open_split(from_mapping(DataConfig, options), "train")
+    assert plain.texts() == ["L’été ,  c'est", "– ( oui )", "\u0301"]
+    data = from_mapping(DataConfig, {**options, "normalise": [
+        "spaces", "quotes", "accents", "dashes", "punctuation"]})
+    dataset = open_split(data, "train")
+    assert dataset.texts() == ["L'ete, c'est", "- (oui)"]
+    # Everything else about the lines stays; a line without text is reported.
+    assert [(s.id, s.path, s.writer) for s in dataset.samples] == [
+        (s.id, s.path, s.writer) for s in plain.samples[:2]]
+    assert dataset.report.counts() == {"empty transcript": 1}
+    assert dataset.image(1).shape == plain.image(1).shape
+    assert set(make_alphabet("data", dataset).characters) == set("L'ete, c'est- (oui)")
+
+
+def test_rules_of_normalisation_are_checked_at_once():
+    assert DataConfig(normalise=["spaces", "case", "case"]).normalise == ("case", "spaces")
+    with pytest.raises(UnknownNameError, match="'lower'; known: accents, case"):
+        from_mapping(DataConfig, {"normalise": ["lower"]})
