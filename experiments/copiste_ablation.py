@@ -2,7 +2,7 @@
 
     python experiments/copiste_ablation.py [--only NAME,...] [key=value ...]
 
-Each is experiments/copiste_lines.yaml at 3 epochs with one change, chosen and scored on the
+Each is experiments/copiste_first.yaml at 3 epochs with one change, chosen and scored on the
 validation split alone. A finished run is not repeated, one that was cut off is resumed. Writes
 runs/copiste-ablation/NAME and prints a table.
 """
@@ -17,7 +17,7 @@ from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
-CONFIG = __file__.replace("_ablation.py", "_lines.yaml")
+CONFIG = __file__.replace("_ablation.py", "_first.yaml")
 FOLDER = "runs/copiste-ablation"
 BASE = ["training.epochs=3"]
 SYNTHETIC = f"{FOLDER}/synthetic/best.ckpt"

@@ -161,8 +161,9 @@ def paired_bootstrap(references, first, second, tokenisation="space", times=1000
     -------
     dict
         For "cer", "wer", "ser": `difference` (second - first; negative when the second is
-        better), its 95% `interval`, and `p`: the two-sided share of resamples in which the
-        sign is the other.
+        better), its 95% `interval`, `p`: the two-sided share of resamples in which the sign
+        is the other; `relative`, the difference as a share of the first's rate, and its
+        `relative_interval` (None where the first makes no error).
     """
     metrics = [TextMetric(tokenisation), TextMetric(tokenisation)]
     for metric, readings in zip(metrics, (first, second)):
@@ -171,7 +172,8 @@ def paired_bootstrap(references, first, second, tokenisation="space", times=1000
     if not len(rows[0]):
         raise DataError("no lines to compare")
     # The same seed draws the same lines for both.
-    drawn = _rates(_resample(rows[1], times, seed)) - _rates(_resample(rows[0], times, seed))
+    before = _rates(_resample(rows[0], times, seed))
+    drawn = _rates(_resample(rows[1], times, seed)) - before
     actual = [_rates(np.append(r.sum(axis=0), len(r))[None])[0] for r in rows]
     result = {}
     for i, name in enumerate(("cer", "wer", "ser")):
@@ -179,7 +181,12 @@ def paired_bootstrap(references, first, second, tokenisation="space", times=1000
         other = min((drawn[:, i] <= 0).mean(), (drawn[:, i] >= 0).mean())
         low, high = np.percentile(drawn[:, i], [2.5, 97.5])
         result[name] = {"difference": difference, "interval": (float(low), float(high)),
-                        "p": float(min(1.0, 2 * other))}
+                        "p": float(min(1.0, 2 * other)),
+                        "relative": None, "relative_interval": None}
+        if actual[0][i] > 0 and (before[:, i] > 0).all():
+            low, high = np.percentile(drawn[:, i] / before[:, i], [2.5, 97.5])
+            result[name].update(relative=difference / float(actual[0][i]),
+                                relative_interval=(float(low), float(high)))
     return result
 
 

@@ -93,11 +93,21 @@ class EvaluationReport:
             rate = f"{s.lines / system.seconds:.1f}" if system.seconds else "-"
             rows.append([system.name, _cell(s.cer, s.cer_interval), _cell(s.wer, s.wer_interval),
                          f"{100 * s.ser:.1f}", rate])
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
-                           for i, (cell, w) in enumerate(zip(row, widths))) for row in rows]
-        lines.insert(1, "  ".join("-" * w for w in widths))
+        lines = _aligned(rows)
         return "\n".join([self.heading(), *lines] if heading else lines)
+
+    def comparison_table(self):
+        """Return the relative changes against the first system, with 95% intervals, as text.
+
+        Paired bootstrap over lines; "" where there is but one system.
+        """
+        rows = [[f"against {self.systems[0].name}", "CER change % [95%]", "WER change % [95%]"]]
+        for name, scores in self.comparisons().items():
+            rows.append([name] + [
+                "-" if scores[m]["relative"] is None else
+                _cell(scores[m]["relative"], scores[m]["relative_interval"], "+.1f")
+                for m in ("cer", "wer")])
+        return "\n".join(_aligned(rows)) if len(rows) > 1 else ""
 
     def comparisons(self):
         """Return {name: paired bootstrap against the first system} for the other systems."""
@@ -154,8 +164,17 @@ class EvaluationReport:
             raise DataError(f"{path}: not a report ({error!r})") from None
 
 
-def _cell(rate, interval):
-    text = f"{100 * rate:.2f}"
+def _aligned(rows):
+    """Rows of cells as lines, the first column to the left, a rule under the heading."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
+                       for i, (cell, w) in enumerate(zip(row, widths))) for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return lines
+
+
+def _cell(rate, interval, form=".2f"):
+    text = format(100 * rate, form)
     if interval is not None:
-        text += f" [{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
+        text += f" [{100 * interval[0]:{form}}, {100 * interval[1]:{form}}]"
     return text

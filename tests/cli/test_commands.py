@@ -58,7 +58,10 @@ def test_evaluate_prints_a_table_and_writes_a_report(trained):
     out, _ = run("evaluate", "--checkpoint", trained / "run" / "best.ckpt", "--output",
                  trained / "report")
     assert "split test: 4 lines" in out
-    assert [row.split()[0] for row in out.splitlines()[3:]] == ["greedy", "beam", "beam-lm"]
+    table, comparison = out.split("\n\n")
+    assert [row.split()[0] for row in table.splitlines()[3:]] == ["greedy", "beam", "beam-lm"]
+    assert comparison.startswith("against greedy")
+    assert [row.split()[0] for row in comparison.splitlines()[2:]] == ["beam", "beam-lm"]
     report = json.loads((trained / "report" / "report.json").read_text())
     assert [s["name"] for s in report["systems"]] == ["greedy", "beam", "beam-lm"]
     assert (trained / "report" / "gallery.html").stat().st_size > 1000

@@ -95,6 +95,10 @@ def test_paired_bootstrap():
     result = paired_bootstrap(references, worse, mixed)["cer"]
     assert result["difference"] == pytest.approx(-1 / 16)
     assert result["interval"][1] < 0 and result["p"] < 0.05
+    assert result["relative"] == pytest.approx(-0.25)
+    assert -0.5 < result["relative_interval"][0] < -0.25 < result["relative_interval"][1] < 0
+    faultless = paired_bootstrap(references, references, worse)["cer"]
+    assert faultless["relative"] is None and faultless["difference"] == pytest.approx(0.25)
     same = paired_bootstrap(references, worse, worse)["wer"]
     assert same["difference"] == 0 and same["p"] == 1
     with pytest.raises(DataError, match="no lines"):

@@ -34,6 +34,20 @@ def test_table_names_all_that_matters():
     assert len(greedy) == len(beam)
 
 
+def test_changes_against_the_first():
+    texts = ["un mot", "abcd"] * 40
+    many = report(ids=[str(i) for i in range(80)], references=texts, systems=[
+        SystemResult("greedy", ["un mat", "abdc"] * 40),
+        SystemResult("beam", ["un mat", "abcd"] * 40),
+        SystemResult("none", texts)])
+    head, _, beam, none = many.comparison_table().splitlines()
+    assert head.split()[:2] == ["against", "greedy"]
+    # 3 edits of characters a pair become 1, 2 of words become 1.
+    assert re.match(r"beam\s+-66\.7 \[-\d\d\.\d, -\d\d\.\d\]\s+-50\.0 \[", beam)
+    assert re.match(r"none\s+-100\.0 \[-100\.0, -100\.0\]\s+-100\.0", none)
+    assert report(systems=report().systems[:1]).comparison_table() == ""
+
+
 def test_json_round_trip(tmp_path):
     path = str(tmp_path / "r.json")
     report().save_json(path)

@@ -51,6 +51,8 @@ def run(arguments):
     if len(dataset.report):
         say(str(dataset.report))
     print(report.table())
+    if comparison := report.comparison_table():
+        print(f"\n{comparison}")
     if arguments.calibration:
         for name, calibration in calibrations.items():
             print(f"\n{name}\n{calibration.table()}")

@@ -7,9 +7,9 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from ...correction import list_correctors
     from ...data import list_datasets
     from ...data.alphabet import PRESETS
-    from ...correction import list_correctors
     from ...decoding import list_decoders
 
     kinds = {"data": list_datasets, "alphabets": lambda: sorted(PRESETS),

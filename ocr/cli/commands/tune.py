@@ -24,6 +24,9 @@ def add_arguments(parser):
     add_decoder_choice(parser, "beam-lm")
     parser.add_argument("--metric", default="cer+wer", choices=("cer", "wer", "cer+wer"))
     parser.add_argument("--budget", type=float, default=10.0, metavar="MINUTES")
+    parser.add_argument("--output", metavar="FILE",
+                        help="where to store the settings; default: beside the checkpoint, as "
+                             "decoder-NAME.json")
     parser.add_argument("--max-lines", type=int, metavar="N",
                         help="tune on a random sample of so many lines")
     add_decoder_options(parser)
@@ -47,7 +50,7 @@ def run(arguments):
     texts = prepared.dataset.texts()
     result = tune(logits, texts, recogniser.alphabet, config, metric=arguments.metric,
                   budget_minutes=arguments.budget, max_lines=arguments.max_lines)
-    path = tuned_path(arguments.checkpoint, name)
+    path = arguments.output or tuned_path(arguments.checkpoint, name)
     info = {"data": prepared.dataset.name, "split": prepared.dataset.split,
             **{f.name: getattr(result, f.name) for f in dataclasses.fields(result)
                if f.name not in ("config", "trials")}}
