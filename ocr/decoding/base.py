@@ -16,6 +16,9 @@ __all__ = ["Span", "Hypothesis", "DecoderConfig", "Decoder", "DECODERS", "build_
 #: Decoders by name; each entry is called with (config, alphabet, base folder).
 DECODERS = Registry("decoder")
 
+#: Share of a word model's words that the alphabet must be able to write.
+LEAST_WORDS = 0.1
+
 
 @dataclass(frozen=True)
 class Span:

@@ -3,7 +3,7 @@
 import logging
 
 from ..exceptions import DecodingError
-from .base import DECODERS, Hypothesis, resolve
+from .base import DECODERS, LEAST_WORDS, Hypothesis, resolve
 from .parallel import ParallelDecoder, merge_blanks
 from .spans import spanned
 
@@ -69,9 +69,10 @@ class BeamDecoder(ParallelDecoder):
                                 "order 2 or more")
         covered = set(self.alphabet.characters)
         usable = [w.translate(self._forward) for w in stored.unigrams if covered.issuperset(w)]
-        if not usable:
-            raise DecodingError(f"{stored.path}: none of the model's {len(stored.unigrams)} words "
-                                "can be written with this alphabet")
+        if len(usable) <= LEAST_WORDS * len(stored.unigrams):
+            raise DecodingError(f"{stored.path}: a model of another alphabet: only {len(usable)} "
+                                f"of its {len(stored.unigrams)} words can be written by this "
+                                "recogniser")
         return LanguageModel(stored.scorer(), usable, alpha=float(config.alpha),
                              beta=float(config.beta),
                              unk_score_offset=float(config.unk_score_offset),

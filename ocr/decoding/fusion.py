@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..exceptions import DecodingError
-from .base import DECODERS, Hypothesis, resolve
+from .base import DECODERS, LEAST_WORDS, Hypothesis, resolve
 from .parallel import ParallelDecoder, merge_blanks
 from .spans import spanned
 
@@ -14,9 +14,8 @@ __all__ = ["FusionDecoder"]
 _NEVER = -math.inf
 _NATURAL = math.log(10.0)
 
-#: Share of a model's probability (or of its words) that the alphabet must be able to write.
+#: Share of a model's probability that the alphabet must be able to write.
 _LEAST_COVER = 0.5
-_LEAST_WORDS = 0.1
 
 
 def _add(a, b):
@@ -92,7 +91,7 @@ class _WordForms:
                                 "order 2 or more")
         letters = {c.lower() for c in alphabet.characters}
         usable = sum(letters.issuperset(w) for w in stored.unigrams)
-        if usable < _LEAST_WORDS * len(stored.unigrams):
+        if usable <= LEAST_WORDS * len(stored.unigrams):
             raise DecodingError(f"{stored.path}: a model of another alphabet: only {usable} of "
                                 f"its {len(stored.unigrams)} words can be written by this "
                                 "recogniser")

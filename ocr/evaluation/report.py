@@ -1,13 +1,14 @@
 """Several decoders over the same lines: table, JSON."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Optional
 
 from rapidfuzz.distance import Levenshtein
 
 from ..exceptions import DataError
 from ..files import write_json
+from ..normalisation import Normaliser
 from .metrics import TextMetric, confusions, paired_bootstrap
 
 __all__ = ["SystemResult", "EvaluationReport"]
@@ -49,6 +50,9 @@ class EvaluationReport:
     tokenisation : str
     extra : dict, optional
         Kept in the JSON.
+    normalise : sequence of str
+        Rules of `ocr.normalisation` that references and readings are both brought to before
+        they are compared and kept.
 
     Raises
     ------
@@ -56,10 +60,14 @@ class EvaluationReport:
         Lists of different lengths; no system; two of one name.
     """
 
-    def __init__(self, data, split, ids, references, systems, tokenisation="space", extra=None):
+    def __init__(self, data, split, ids, references, systems, tokenisation="space", extra=None,
+                 normalise=()):
         self.data, self.split, self.tokenisation = data, split, tokenisation
-        self.ids, self.references = list(ids), list(references)
-        self.systems, self.extra = list(systems), extra or {}
+        self.normalise, normaliser = tuple(normalise), Normaliser(normalise)
+        self.ids, self.references = list(ids), list(map(normaliser, references))
+        self.systems = [replace(s, hypotheses=list(map(normaliser, s.hypotheses)))
+                        for s in systems]
+        self.extra = extra or {}
         if len(self.ids) != len(self.references):
             raise DataError(f"{len(self.ids)} ids for {len(self.references)} references")
         if not self.systems:
@@ -81,8 +89,9 @@ class EvaluationReport:
     def heading(self):
         """Return what the scores were measured on and how, in a sentence."""
         summary = self.summaries[self.systems[0].name]
+        rules = f", normalised ({', '.join(self.normalise)})" if self.normalise else ""
         return (f"{self.data}, split {self.split}: {summary.lines} lines, "
-                f"{summary.characters} characters, {summary.words} words; corpus-level, WER "
+                f"{summary.characters} characters, {summary.words} words; corpus-level{rules}, WER "
                 f"tokenisation '{self.tokenisation}', lines/s with the network")
 
     def table(self, heading=True):
@@ -130,7 +139,8 @@ class EvaluationReport:
         """Return everything as a JSON-ready dict."""
         return {
             "format": FORMAT, "data": self.data, "split": self.split,
-            "tokenisation": self.tokenisation, "extra": self.extra,
+            "tokenisation": self.tokenisation, "normalise": self.normalise,
+            "extra": self.extra,
             "ids": self.ids, "references": self.references,
             "versus_first": self.comparisons(),
             "systems": [{
@@ -157,7 +167,7 @@ class EvaluationReport:
             systems = [SystemResult(s["name"], s["hypotheses"], s["seconds"], s["confidences"],
                                     s["settings"]) for s in value["systems"]]
             return cls(value["data"], value["split"], value["ids"], value["references"], systems,
-                       value["tokenisation"], value["extra"])
+                       value["tokenisation"], value["extra"], value.get("normalise", ()))
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, KeyError, TypeError) as error:

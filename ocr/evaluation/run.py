@@ -13,7 +13,8 @@ from .report import EvaluationReport, SystemResult
 __all__ = ["evaluate", "calibrate"]
 
 
-def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, batch_size=16):
+def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, batch_size=16,
+             normalise=()):
     """Read every line of a data set with every decoder and its correctors.
 
     Parameters
@@ -28,6 +29,8 @@ def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, b
     cache : str, optional
         Folder for decoded lines.
     batch_size : int
+    normalise : sequence of str
+        See `EvaluationReport`.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, b
                       "calibration": calibrations[name].to_dict()}))
     report = EvaluationReport(
         lines.name, lines.split, [s.id for s in lines.samples], texts, systems,
-        tokenisation=tokenisation,
+        tokenisation=tokenisation, normalise=normalise,
         extra={"skipped": dataset.report.to_json(), "model": recogniser.config.model.name,
                "checkpoint_state": recogniser.state})
     return report, prepared, calibrations

@@ -223,6 +223,8 @@ def test_list_and_help():
      "--set lexicon=x: expected CORRECTOR.KEY=VALUE with one of the correctors in use (spelling)"),
     (["tune", "--checkpoint", "bad.yaml", "--decoder", "beam+spelling", "--set",
       "spelling.lex=x"], "unknown setting 'spelling.lex'; known here: lexicon"),
+    (["evaluate", "--checkpoint", "bad.yaml", "--normalise", "qotes"],
+     "unknown normalisation rule 'qotes'; known: "),
     (["evaluate", "--checkpoint", "bad.yaml", "--pipeline", "bad.yaml"],
      "bad.yaml: not stored decoder settings (no 'decoder')"),
     (["denoise-data", "--output", "x"], "either --checkpoint, or --folds and --config"),

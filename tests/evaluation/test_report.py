@@ -34,6 +34,17 @@ def test_table_names_all_that_matters():
     assert len(greedy) == len(beam)
 
 
+def test_normalised_before_they_are_compared():
+    typographic = report(references=["l’été", "A – b", "c"], normalise=("quotes", "dashes"),
+                         systems=[SystemResult("greedy", ["l'été", "A - b", "C"])])
+    assert typographic.systems[0].hypotheses == ["l'été", "A - b", "C"]
+    assert typographic.summaries["greedy"].character_edits == 1
+    assert "normalised (dashes, quotes)" in typographic.heading() or (
+        "normalised (quotes, dashes)" in typographic.heading())
+    again = json.loads(json.dumps(typographic.to_json()))
+    assert again["normalise"] == ["quotes", "dashes"] and again["references"][0] == "l'été"
+
+
 def test_changes_against_the_first():
     texts = ["un mot", "abcd"] * 40
     many = report(ids=[str(i) for i in range(80)], references=texts, systems=[

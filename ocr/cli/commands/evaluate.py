@@ -7,6 +7,7 @@ gallery.png and calibration-NAME.html as well.
 
 import os
 
+from ...normalisation import parse_rules
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
 from ..decoder_options import add_decoder_options, known_pipelines, pipeline_config
 
@@ -21,6 +22,9 @@ def add_arguments(parser):
     parser.add_argument("--pipeline", action="append", default=[], metavar="FILE",
                         help="YAML or JSON of a decoder and its correctors, besides")
     parser.add_argument("--tokenisation", default="space", help="of the WER (default: space)")
+    parser.add_argument("--normalise", metavar="A,B", default="",
+                        help="bring truths and readings to a common form before they are "
+                             "compared: quotes, dashes, spaces, punctuation, accents, case")
     parser.add_argument("--output", metavar="FOLDER", help="where to write report and gallery")
     parser.add_argument("--calibration", action="store_true",
                         help="print how far the confidences can be trusted")
@@ -30,6 +34,7 @@ def add_arguments(parser):
 
 def run(arguments):
     require_file(arguments.checkpoint)
+    rules = parse_rules(arguments.normalise)
     names = (known_pipelines(arguments) if arguments.decoders == "all"
              else arguments.decoders.split(","))
     pipelines = {name: pipeline_config(arguments, name) for name in names}
@@ -47,7 +52,8 @@ def run(arguments):
     dataset = open_split(config.data, arguments.split)
     report, prepared, calibrations = evaluate(
         recogniser, dataset, pipelines, tokenisation=arguments.tokenisation,
-        cache=config.data.cache, batch_size=arguments.batch_size)
+        cache=config.data.cache, batch_size=arguments.batch_size,
+        normalise=rules)
     if len(dataset.report):
         say(str(dataset.report))
     print(report.table())
