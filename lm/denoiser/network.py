@@ -4,7 +4,7 @@ import numpy as np
 
 from ocr.backend import gluon, mx, nn
 from ocr.exceptions import ModelError
-from ocr.models.cnn_bilstm import _BiLSTM
+from ocr.models.cnn_bilstm import BiLSTM
 
 __all__ = ["DenoiserNetwork", "frame_count", "collate_readings"]
 
@@ -88,7 +88,7 @@ class DenoiserNetwork(gluon.HybridBlock):
             self.place = nn.Embedding(upsample + 1, embedding)
             self.encoder = nn.HybridSequential()
             for layer in range(layers):
-                self.encoder.add(_BiLSTM(hidden, 2 * hidden if layer else embedding))
+                self.encoder.add(BiLSTM(hidden, 2 * hidden if layer else embedding))
             self.drop = nn.Dropout(dropout)
             self.output = nn.Dense(num_classes, flatten=False, in_units=2 * hidden)
             self.copy_bias = self.params.get("copy_bias", shape=(num_classes,),

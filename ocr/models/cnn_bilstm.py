@@ -8,7 +8,7 @@ from ..config import from_mapping, to_mapping
 from ..exceptions import ConfigError, ModelError
 from .registry import MODELS
 
-__all__ = ["CNNBiLSTM", "CNNBiLSTMConfig"]
+__all__ = ["CNNBiLSTM", "CNNBiLSTMConfig", "BiLSTM"]
 
 COLUMNS = ("flatten", "max", "reshape")
 
@@ -135,7 +135,7 @@ class _Residual(gluon.HybridBlock):
         return _relu(F, x + y) * mask
 
 
-class _BiLSTM(gluon.HybridBlock):
+class BiLSTM(gluon.HybridBlock):
     """One bidirectional layer whose backward half starts at each line's own last frame."""
 
     def __init__(self, hidden, input_size, **kwargs):
@@ -252,7 +252,7 @@ class CNNBiLSTM(gluon.HybridBlock):
                 size = self._vector_size(scale, channels, height)
                 for layer in range(config.layers):
                     hidden = config.hidden[scale]
-                    encoder.add(_BiLSTM(hidden, size if layer == 0 else 2 * hidden))
+                    encoder.add(BiLSTM(hidden, size if layer == 0 else 2 * hidden))
                 self.encoders.add(encoder)
             self.drop = nn.Dropout(config.dropout)
             self.output = nn.Dense(num_classes, flatten=False, in_units=2 * sum(config.hidden))
