@@ -1,8 +1,8 @@
 """The whole job on data it makes itself: `make demo`.
 
 Writes a synthetic IAM folder, trains the network `small`, trains a language model on the
-training transcripts, tunes the decoder on validation lines, scores greedy / beam / beam-lm
-on the test split, and writes a gallery and a denoising dataset. Run it twice and it goes on
+training transcripts, tunes the decoders on validation lines, scores greedy / beam / beam-lm /
+beam-char on the test split, and writes a gallery and a denoising dataset. Run it twice and it goes on
 where it was.
 """
 
@@ -40,8 +40,11 @@ def main():
          "--splits", "validation", "--output", f"{OUTPUT}/typo")
     step("Language model on the training transcripts", "lm", "train",
          f"{OUTPUT}/typo/text_train.txt", "--order", "3", "--output", f"{OUTPUT}/run/words")
-    step("Tuning the decoder on validation lines", "ocr", "tune", "--checkpoint", CHECKPOINT,
-         "--lm", f"{OUTPUT}/run/words", "--budget", "2")
+    step("and one of characters", "lm", "train", f"{OUTPUT}/typo/text_train.txt", "--unit",
+         "character", "--order", "6", "--output", f"{OUTPUT}/run/characters")
+    for decoder, model in (("beam-lm", "words"), ("beam-char", "characters")):
+        step(f"Tuning {decoder} on validation lines", "ocr", "tune", "--checkpoint", CHECKPOINT,
+             "--decoder", decoder, "--lm", f"{OUTPUT}/run/{model}", "--budget", "2")
     step("Scores on the test split", "ocr", "evaluate", "--checkpoint", CHECKPOINT,
          "--output", f"{OUTPUT}/report")
     print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.\n"

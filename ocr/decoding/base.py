@@ -16,6 +16,9 @@ __all__ = ["Span", "Hypothesis", "DecoderConfig", "Decoder", "DECODERS", "build_
 #: Decoders by name; each entry is called with (config, alphabet, base folder).
 DECODERS = Registry("decoder")
 
+#: What may search for the decoders beam and beam-lm.
+ENGINES = ("auto", "pyctcdecode", "ctc-beam-decoder")
+
 #: Share of a word model's words that the alphabet must be able to write.
 LEAST_WORDS = 0.1
 
@@ -105,6 +108,9 @@ class DecoderConfig:
         Words to be preferred, each one word.
     hotword_weight : float
         Their bonus: natural log, for each word (beam-char) or as pyctcdecode takes it.
+    engine : {"auto", "pyctcdecode", "ctc-beam-decoder"}
+        What searches for beam and beam-lm: pyctcdecode, or the package ctc-beam-decoder, which
+        does the same in C++; auto takes the latter where it is installed.
     n_best : int
         Hypotheses returned for each line.
     workers : int
@@ -125,6 +131,7 @@ class DecoderConfig:
     word_alpha: float = 0.2
     hotwords: tuple[str, ...] = ()
     hotword_weight: float = 5.0
+    engine: str = "auto"
     n_best: int = 1
     workers: int = 0
 
@@ -135,6 +142,9 @@ class DecoderConfig:
         for name in ("beam_prune_logp", "token_min_logp", "unk_score_offset"):
             if getattr(self, name) > 0:
                 raise ConfigError(f"decoder: {name} is a log probability and must not exceed 0")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"decoder: unknown engine {self.engine!r}; "
+                              f"known: {', '.join(ENGINES)}")
         for name in ("alpha", "word_alpha"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"decoder: {name} must not be negative")

@@ -1,5 +1,6 @@
 """Beam search by pyctcdecode, alone and with a KenLM n-gram."""
 
+import importlib.util
 import logging
 
 from ..exceptions import DecodingError
@@ -27,6 +28,67 @@ def _labels(alphabet):
     return labels + [""], back
 
 
+class _Pyctcdecode:
+    """pyctcdecode's search."""
+
+    def __init__(self, labels, model, words, config):
+        from pyctcdecode import BeamSearchDecoderCTC
+        from pyctcdecode.alphabet import Alphabet as Labels
+        from pyctcdecode.language_model import LanguageModel
+
+        # It warns of every alphabet without a space and of every small word list.
+        logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
+        self._model = model and LanguageModel(
+            model.scorer(), words, score_boundary=config.lm_score_boundary)
+        self.reconfigure(config)
+        self._search = BeamSearchDecoderCTC(Labels(labels, False), self._model)
+
+    def reconfigure(self, config):
+        if self._model:
+            self._model.reset_params(alpha=float(config.alpha), beta=float(config.beta),
+                                     unk_score_offset=float(config.unk_score_offset))
+
+    def decode_beams(self, scores, **options):
+        return self._search.decode_beams(scores, **options)
+
+
+class _CtcBeamDecoder:
+    """ctc-beam-decoder's search: the same, in C++."""
+
+    def __init__(self, labels, model, words, config):
+        self._labels, self._model, self._words = labels, model, words
+        self._weights = self._search = None
+        self.reconfigure(config)
+
+    def reconfigure(self, config):
+        weights = (config.alpha, config.beta, config.unk_score_offset, config.lm_score_boundary)
+        if self._search is None or (self._model and weights != self._weights):
+            from ctc_beam_decoder import build_ctcdecoder
+
+            options = {}
+            if self._model:
+                names = ("alpha", "beta", "unk_score_offset", "lm_score_boundary")
+                options = dict(zip(names, weights), kenlm_model_path=self._model.path,
+                               unigrams=self._words)
+            self._search = build_ctcdecoder(self._labels, **options)
+            self._weights = weights
+
+    def decode_beams(self, scores, **options):
+        return self._search.decode_beams(scores, **options)
+
+
+def _engine(name):
+    """Return the class that `DecoderConfig.engine` asks for."""
+    if name == "pyctcdecode":
+        return _Pyctcdecode
+    if importlib.util.find_spec("ctc_beam_decoder"):
+        return _CtcBeamDecoder
+    if name == "auto":
+        return _Pyctcdecode
+    raise DecodingError("the engine ctc-beam-decoder is not installed; "
+                        "pip install ctc-beam-decoder")
+
+
 class BeamDecoder(ParallelDecoder):
     """pyctcdecode's beam search.
 
@@ -41,26 +103,19 @@ class BeamDecoder(ParallelDecoder):
 
     def __init__(self, config, alphabet, base=None, with_lm=False):
         super().__init__(config, alphabet)
-        from pyctcdecode import BeamSearchDecoderCTC
-        from pyctcdecode.alphabet import Alphabet as Labels
-
-        # It warns of every alphabet without a space and of every small word list.
-        logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
         labels, self._back = _labels(alphabet)
         self._forward = str.maketrans({v: chr(k) for k, v in self._back.items()})
-        self._search = BeamSearchDecoderCTC(
-            Labels(labels, False), self._language_model(base) if with_lm else None)
+        model, words = self._language_model(base) if with_lm else (None, None)
+        self._search = _engine(config.engine)(labels, model, words, config)
 
     def _language_model(self, base):
-        from pyctcdecode.language_model import LanguageModel
-
+        """Return (model, those of its words that can be written)."""
         from lm import load_ngram
 
-        config = self.config
-        if not config.lm:
+        if not self.config.lm:
             raise DecodingError("the decoder beam-lm needs a language model: name one made by "
                                 "lm train")
-        stored = load_ngram(resolve(config.lm, base))
+        stored = load_ngram(resolve(self.config.lm, base))
         if stored.unit != "word":
             raise DecodingError(f"{stored.path}: a model of {stored.unit}s; the beam search "
                                 "takes words")
@@ -73,18 +128,12 @@ class BeamDecoder(ParallelDecoder):
             raise DecodingError(f"{stored.path}: a model of another alphabet: only {len(usable)} "
                                 f"of its {len(stored.unigrams)} words can be written by this "
                                 "recogniser")
-        return LanguageModel(stored.scorer(), usable, alpha=float(config.alpha),
-                             beta=float(config.beta),
-                             unk_score_offset=float(config.unk_score_offset),
-                             score_boundary=config.lm_score_boundary)
+        return stored, usable
 
     def reconfigure(self, config):
-        """Take other weights and widths without loading the language model anew."""
+        """Take other weights and widths; the language model stays."""
         super().reconfigure(config)
-        if self._search._language_model is not None:
-            self._search._language_model.reset_params(
-                alpha=float(config.alpha), beta=float(config.beta),
-                unk_score_offset=float(config.unk_score_offset))
+        self._search.reconfigure(config)
 
     def _decode_one(self, line, n_best):
         if not len(line):

@@ -41,27 +41,31 @@ def align(log_probabilities, label, blank):
     if frames == 0:
         return [], 0.0
     # A character may follow another without a blank when they differ.
-    skip = np.zeros(count, bool)
-    skip[3::2] = states[3::2] != states[1:-2:2]
+    skip = np.full(count, -np.inf)
+    skip[3::2] = np.where(states[3::2] != states[1:-2:2], 0.0, -np.inf)
     emissions = log_probabilities[:, states].astype(np.float64)
-    best = np.full(count, -np.inf)
-    best[:2] = emissions[0, :2]
-    back = np.zeros((frames, count), np.int8)
+    # Two cells in front of the states, so that the shifted views need no special case.
+    best = np.full((frames, count + 2), -np.inf)
+    best[0, 2:4] = emissions[0, :2]
+    step = np.empty(count)
     for t in range(1, frames):
-        candidates = np.full((3, count), -np.inf)
-        candidates[0] = best
-        candidates[1, 1:] = best[:-1]
-        candidates[2, 2:] = np.where(skip[2:], best[:-2], -np.inf)
-        back[t] = candidates.argmax(axis=0)
-        best = candidates.max(axis=0) + emissions[t]
-    state = count - 1 if count == 1 or best[-1] >= best[-2] else count - 2
-    score = float(best[state])
+        before, now = best[t - 1], best[t, 2:]
+        np.maximum(before[2:], before[1:-1], out=now)
+        np.add(before[:-2], skip, out=step)
+        np.maximum(now, step, out=now)
+        now += emissions[t]
+    state = count - 1 if count == 1 or best[-1, -1] >= best[-1, -2] else count - 2
+    score = float(best[-1, state + 2])
     spans = [None] * len(label)
     for t in range(frames - 1, -1, -1):
         if state % 2:
             start, end = spans[state // 2] or (t, t + 1)
             spans[state // 2] = (t, end)
-        state -= back[t, state]
+        if t:
+            two, one, same = best[t - 1, state:state + 3].tolist()
+            two += skip[state]
+            if same < one or same < two:
+                state -= 1 if one >= two else 2
     return spans, score
 
 

@@ -1,0 +1,71 @@
+import importlib.util
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocr.data import Alphabet
+from ocr.decoding import DecoderConfig, beam, build_decoder
+from ocr.exceptions import ConfigError, DecodingError
+
+from .test_decoders import ARPA, tiny
+
+needs_both = pytest.mark.skipif(importlib.util.find_spec("ctc_beam_decoder") is None,
+                                reason="ctc-beam-decoder is not installed")
+
+
+@pytest.fixture(scope="module")
+def lm(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lm") / "words.arpa"
+    path.write_text(ARPA)
+    return str(path)
+
+
+def both(alphabet, **options):
+    options = {"workers": 1, **options}
+    return [build_decoder(DecoderConfig(engine=engine, **options), alphabet)
+            for engine in ("pyctcdecode", "ctc-beam-decoder")]
+
+
+def compare(decoders, logits):
+    python, native = (d.decode_line(logits, n_best=5) for d in decoders)
+    assert [h.text for h in native] == [h.text for h in python]
+    for ours, theirs in zip(native, python):
+        assert ours.score == pytest.approx(theirs.score, abs=1e-3)
+        assert ours.logit_score == pytest.approx(theirs.logit_score, abs=1e-3)
+        assert ours.characters == theirs.characters
+
+
+@needs_both
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2 ** 20), st.integers(1, 14), st.sampled_from(["beam", "beam-lm"]),
+       st.sampled_from([{}, {"beam_width": 3, "hotwords": ("cat",)},
+                        {"beam_prune_logp": -40.0, "token_min_logp": -30.0}]))
+def test_engines_read_alike(lm, seed, frames, name, options):
+    alphabet = Alphabet("acot |é")
+    compare(both(alphabet, name=name, lm=lm, alpha=0.6, beta=0.8, **options),
+            tiny(seed, frames, 8))
+
+
+@needs_both
+def test_engines_take_new_weights_alike(lm):
+    decoders = both(Alphabet("acot "), name="beam-lm", lm=lm, alpha=0.0)
+    for weights in ({"alpha": 2.0, "beta": -1.0}, {"alpha": 0.1, "unk_score_offset": -9.0}):
+        for decoder in decoders:
+            decoder.reconfigure(DecoderConfig("beam-lm", lm=lm, workers=1,
+                                              engine=decoder.config.engine, **weights))
+        for seed in range(5):
+            compare(decoders, tiny(seed, 9, 6))
+
+
+def test_the_engine_that_is_there(monkeypatch):
+    alphabet, logits = Alphabet("ab"), np.zeros((2, 3), np.float32)
+    monkeypatch.setattr(beam.importlib.util, "find_spec", lambda name: None)
+    automatic = build_decoder(DecoderConfig("beam", workers=1), alphabet)
+    assert isinstance(automatic._search, beam._Pyctcdecode)
+    assert automatic.decode_line(logits)
+    with pytest.raises(DecodingError, match="pip install ctc-beam-decoder"):
+        build_decoder(DecoderConfig("beam", engine="ctc-beam-decoder"), alphabet)
+    with pytest.raises(ConfigError, match="unknown engine 'c'; known: auto, pyctcdecode"):
+        DecoderConfig("beam", engine="c")
