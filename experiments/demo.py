@@ -2,8 +2,8 @@
 
 Writes a synthetic IAM folder, trains the network `small`, trains a language model on the
 training transcripts, tunes the decoders on validation lines, scores greedy / beam / beam-lm /
-beam-char on the test split, and writes a gallery and a denoising dataset. Run it twice and it goes on
-where it was.
+beam-char on the test split, and writes a gallery and a denoising dataset. Run it twice and it
+goes on where it was.
 """
 
 import os

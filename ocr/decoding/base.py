@@ -57,7 +57,8 @@ class Hypothesis:
         probability of the paths kept, plus the language model's part.
     confidence : float
         0..1: geometric mean of the characters' confidences; of an empty line, the geometric
-        mean of the blank's posteriors. It comes from the network alone.
+        mean of the blank's posteriors. A decoder takes it from the network alone; a tuned
+        pipeline turns it into the probability that all of the line is right.
     characters, words : tuple of Span
     logit_score, lm_score : float or None
         The two parts of a beam's score.
