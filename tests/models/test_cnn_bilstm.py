@@ -70,9 +70,9 @@ def test_original_has_the_published_shape_and_trains_a_step():
 
 @settings(max_examples=8)
 @given(st.lists(st.integers(9, 150), min_size=2, max_size=4), st.sampled_from(["max", "flatten"]),
-       st.integers(0, 99))
-def test_padding_never_changes_a_line(widths, columns, seed):
-    net = tiny(columns=columns, downsampler_convs=seed % 2)
+       st.sampled_from([2, 1]), st.integers(0, 99))
+def test_padding_never_changes_a_line(widths, columns, pooling, seed):
+    net = tiny(columns=columns, downsampler_convs=seed % 2, frame_pooling=[pooling])
     rng = np.random.default_rng(seed)
     total = -(-max(widths) // 64) * 64
     images = np.zeros((len(widths), 1, 32, total), np.float32)
@@ -80,7 +80,7 @@ def test_padding_never_changes_a_line(widths, columns, seed):
         image[0, :, :width] = rng.uniform(0, 1, (32, width))
     together, frames = run(net, images, widths)
     for index, width in enumerate(widths):
-        alone_width = -(-width // 8) * 8
+        alone_width = -(-width // net.stride) * net.stride
         alone, count = run(net, images[index:index + 1, :, :, :alone_width], [width])
         assert count[0] == frames[index] == net.frame_count(width)
         assert alone.shape[1] == count[0]
@@ -96,6 +96,14 @@ def test_number_of_scales(scales):
     assert net.stride == stride
     assert logits.shape == (2, 128 // stride, 11)
     assert frames.tolist() == [128 // stride, -(-50 // stride)]
+
+
+def test_frames_of_the_finer_scale():
+    net = tiny(num_downsamples=3, scale_channels=[6, 6], scale_blocks=[1, 1], hidden=[4] * 3,
+               frame_pooling=[1, 2])
+    logits, frames = run(net, np.zeros((2, 1, 32, 128), np.float32), [128, 50])
+    assert net.stride == 8 and logits.shape == (2, 16, 11) and frames.tolist() == [16, 7]
+    assert tiny(frame_pooling=[1]).stride == 4 and tiny(frame_pooling=[]).stride == 8
 
 
 def test_hybridised_gives_the_same():
@@ -123,7 +131,9 @@ def test_wrong_input_is_named():
 
 @pytest.mark.parametrize("settings_", [{"num_downsamples": 0}, {"hidden": [3]},
                                        {"columns": "mean"}, {"dropout": 1.0},
-                                       {"scale_channels": []}, {"height": 4}])
+                                       {"scale_channels": []}, {"height": 4},
+                                       {"frame_pooling": [3]}, {"frame_pooling": [2, 2]},
+                                       {"columns": "reshape", "frame_pooling": [1]}])
 def test_bad_settings(settings_):
     with pytest.raises(ConfigError):
         get_model("small", 5, **{**TINY, **settings_})
