@@ -24,7 +24,7 @@ def fold(word):
     """Return the form that is counted for a run of letters and digits: lower case, digits 0."""
     # The lower case of some letters (of the Turkish İ) brings a mark that is no letter.
     lower = unicodedata.normalize("NFC", word.lower())
-    return _DIGIT.sub("0", lower if lower.isalnum() else "".join(filter(str.isalnum, lower)))
+    return _DIGIT.sub("0", "".join(c for c in lower if not unicodedata.combining(c)))
 
 
 def word_forms(text):
