@@ -2,7 +2,7 @@
 
     python experiments/copiste_ablation.py [--only NAME,...] [key=value ...]
 
-Each is experiments/copiste_first.yaml at 3 epochs with one change, chosen and scored on the
+Each is experiments/copiste_first.yaml at 2 epochs with one change, chosen and scored on the
 validation split alone. A finished run is not repeated, one that was cut off is resumed. Writes
 runs/copiste-ablation/NAME and prints a table.
 """
@@ -19,7 +19,7 @@ from ocr.training.sources import open_split
 
 CONFIG = __file__.replace("_ablation.py", "_first.yaml")
 FOLDER = "runs/copiste-ablation"
-BASE = ["training.epochs=3"]
+EPOCHS = 2
 SYNTHETIC = f"{FOLDER}/synthetic/best.ckpt"
 VARIANTS = {
     "baseline": [],
@@ -33,25 +33,26 @@ VARIANTS = {
 }
 
 
-def _finished(output, epochs=3):
+def _finished(output):
     path = os.path.join(output, "history.json")
     if not os.path.exists(path):
         return None
     with open(path, encoding="utf-8") as source:
         history = json.load(source)
-    return history if len(history) >= epochs else None
+    return history if len(history) >= EPOCHS else None
 
 
 def _train(output, overrides):
     if _finished(output) is None:
         resume = ["--resume"] if os.path.exists(os.path.join(output, "last.ckpt")) else []
-        status = ocr(["train", "--config", CONFIG, *resume, *BASE, f"output={output}", *overrides])
+        status = ocr(["train", "--config", CONFIG, *resume,
+                      f"training.epochs={EPOCHS}", f"output={output}", *overrides])
         if status:
             sys.exit(status)
 
 
 def _pretrain(overrides):
-    """Three epochs on synthetic lines of the training transcripts' text."""
+    """Two epochs on synthetic lines of the training transcripts' text."""
     config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(CONFIG), overrides))
     os.makedirs(FOLDER, exist_ok=True)
     text = f"{FOLDER}/text_train.txt"

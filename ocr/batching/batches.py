@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..exceptions import ConfigError, TrainingError
-from ..transforms import augment, line_to_input, sample_generator
+from ..transforms import augment, input_width, line_to_input, sample_generator
 
 __all__ = ["Batch", "collate", "frames_needed", "evaluation_batches", "TrainingBatches"]
 
@@ -164,7 +164,7 @@ class TrainingBatches:
         self._needed = [frames_needed(label) for label in labels]
         report, usable = prepared.dataset.report, []
         for index, sample in enumerate(prepared.dataset.samples):
-            frames = frame_count(self._input(prepared[index]).shape[1])
+            frames = frame_count(input_width(int(prepared.widths[index]), prepared.preprocess))
             if not labels[index]:
                 report.add(sample.id, "empty transcript", "CTC cannot learn from it")
             elif self._needed[index] > frames:

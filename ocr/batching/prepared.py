@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exceptions import DataError
 from ..files import atomic_path
-from ..transforms import resize_line
+from ..transforms import resize_line, resized_width
 
 __all__ = ["PreparedLines"]
 
@@ -19,6 +19,10 @@ CACHE_VERSION = 1
 
 class PreparedLines:
     """The readable lines of a dataset, scaled to one height, ink bright.
+
+    The lines of a dataset with `stream` set are not kept, neither in memory nor in the cache:
+    `__getitem__` decodes them anew, and raises `DataError` where that fails. At the start only
+    the sizes of the images are read.
 
     Parameters
     ----------
@@ -42,13 +46,16 @@ class PreparedLines:
     def __init__(self, dataset, preprocess, cache=None, progress=True):
         self.preprocess = preprocess
         path = None
+        if dataset.stream:
+            self._take(dataset, None, *self._measure(dataset, preprocess, progress))
+            return
         if cache is not None:
             path = os.path.join(cache, f"lines-{self._key(dataset, preprocess)}.u8")
             stored = self._load(path)
             if stored is not None:
-                self._take(dataset, *stored)
+                self._keep(dataset, *stored)
                 return
-        self._take(dataset, *self._decode(dataset, preprocess, progress))
+        self._keep(dataset, *self._decode(dataset, preprocess, progress))
         if path is not None:
             self._store(path)
 
@@ -56,7 +63,7 @@ class PreparedLines:
     def _key(dataset, preprocess):
         digest = hashlib.sha256()
         shape = (CACHE_VERSION, preprocess.height, preprocess.width, preprocess.polarity,
-                 preprocess.max_width)
+                 preprocess.max_width, preprocess.binarise)
         digest.update(repr(shape).encode())
         for index in range(len(dataset)):
             digest.update(dataset.image_key(index).encode())
@@ -77,7 +84,25 @@ class PreparedLines:
                 failures[index] = str(error)
         return lines, failures
 
-    def _take(self, dataset, lines, failures):
+    @staticmethod
+    def _measure(dataset, preprocess, progress):
+        """Return (widths, failures) from the heads of the image files."""
+        from tqdm import tqdm
+
+        widths, failures = np.zeros(len(dataset), np.int64), {}
+        for index in tqdm(range(len(dataset)), desc=f"measuring {dataset.split}", unit="line",
+                          disable=None if progress else True, leave=False):
+            try:
+                widths[index] = resized_width(*dataset.image_size(index), preprocess)
+            except DataError as error:
+                failures[index] = str(error)
+        return widths, failures
+
+    def _keep(self, dataset, lines, failures):
+        widths = [0 if line is None else line.shape[1] for line in lines]
+        self._take(dataset, lines, np.array(widths, dtype=np.int64), failures)
+
+    def _take(self, dataset, lines, widths, failures):
         for index, reason in failures.items():
             dataset.report.add(dataset[index].id, "unreadable image", reason)
         readable = [i for i in range(len(dataset)) if i not in failures]
@@ -85,8 +110,8 @@ class PreparedLines:
         self.dataset = dataset.subset(readable)
         self.dataset.report = report
         self._failures = failures
-        self._lines = [lines[i] for i in readable]
-        self.widths = np.array([line.shape[1] for line in self._lines], dtype=np.int64)
+        self._lines = None if lines is None else [lines[i] for i in readable]
+        self.widths = widths[readable]
 
     def _store(self, path):
         # The checksum at the end tells a damaged cache from a good one.
@@ -131,12 +156,15 @@ class PreparedLines:
 
         part = copy.copy(self)
         part.dataset = self.dataset.subset(range(count))
-        part._lines, part.widths = self._lines[:count], self.widths[:count]
+        part._lines = None if self._lines is None else self._lines[:count]
+        part.widths = self.widths[:count]
         return part
 
     def __len__(self):
-        return len(self._lines)
+        return len(self.widths)
 
     def __getitem__(self, index):
         """Return line `index`: uint8, (height, width), ink bright."""
+        if self._lines is None:
+            return resize_line(self.dataset.image(index), self.preprocess)
         return self._lines[index]

@@ -1,4 +1,4 @@
-"""``ocr train | evaluate | tune | recognise | denoise-data | synth | list``."""
+"""``ocr train | evaluate | tune | recognise | denoise-data | synth | pack | list``."""
 
 import argparse
 import os

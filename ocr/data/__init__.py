@@ -1,6 +1,14 @@
 """Sources of text lines, the alphabet, and batches."""
 
-from . import iam, synthetic, table  # noqa: F401 - registers the sources
+from . import (  # noqa: F401 - registers the sources
+    captcha,
+    folder,
+    hdf5,
+    iam,
+    index_file,
+    synthetic,
+    table,
+)
 from .alphabet import Alphabet, normalise
 from .base import LineDataset, LineSample, SkipReport, list_datasets, load_grey, open_dataset
 

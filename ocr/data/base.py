@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,20 @@ __all__ = ["LineSample", "LineDataset", "Skip", "SkipReport", "DATASETS", "open_
 DATASETS = Registry("data source")
 
 ON_ERROR = ("skip", "raise")
+
+
+@contextmanager
+def _image_file(path):
+    """Open the image file `path`; whatever is wrong with it becomes a `DataError`."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: not a readable image ({error})") from None
 
 
 def load_grey(path):
@@ -37,24 +52,19 @@ def load_grey(path):
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            image.load()
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                paper = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(paper, image)
-            if image.mode.startswith("I") or image.mode == "F":
-                # Pillow clips 16-bit greys to 255 instead of scaling them.
-                values = np.asarray(image, dtype=np.float64)
-                grey = np.clip(values / (65535 if values.max() > 255 else 255) * 255, 0, 255)
-                grey = grey.round().astype(np.uint8)
-            else:
-                grey = np.asarray(image.convert("L"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable image ({error})") from None
+    with _image_file(path) as image:
+        image.load()
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            paper = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(paper, image)
+        if image.mode.startswith("I") or image.mode == "F":
+            # Pillow clips 16-bit greys to 255 instead of scaling them.
+            values = np.asarray(image, dtype=np.float64)
+            grey = np.clip(values / (65535 if values.max() > 255 else 255) * 255, 0, 255)
+            grey = grey.round().astype(np.uint8)
+        else:
+            grey = np.asarray(image.convert("L"))
     if grey.size <= 1:
         raise DataError(f"{path}: the image holds no pixels")
     return grey
@@ -146,7 +156,15 @@ class LineDataset:
     samples : sequence of LineSample
     report : SkipReport, optional
         What was left out while the samples were listed.
+
+    Attributes
+    ----------
+    stream : bool
+        Whether images are decoded anew at each use instead of being kept (see
+        `ocr.batching.PreparedLines`).
     """
+
+    stream = False
 
     def __init__(self, name, split, samples, report=None):
         self.name = name
@@ -171,6 +189,17 @@ class LineDataset:
     def image(self, index):
         """Return sample `index`'s image: uint8 grey, (height, width); raises `DataError`."""
         return load_grey(self.samples[index].path)
+
+    def image_size(self, index):
+        """Return the (height, width) of sample `index`'s image; raises `DataError`.
+
+        Of a file only the head is read, so damaged pixels go unnoticed.
+        """
+        path = self.samples[index].path
+        if path is None:
+            return self.image(index).shape
+        with _image_file(path) as image:
+            return image.height, image.width
 
     def image_key(self, index):
         """Return a string that changes whenever the pixels of sample `index` may change."""
@@ -211,7 +240,7 @@ class LineDataset:
                 self.report.add(sample.id, "unreadable image", str(error))
             else:
                 readable.append(index)
-        self.samples = [self.samples[i] for i in readable]
+        self.samples = self.subset(readable).samples
         return self
 
 

@@ -1,7 +1,12 @@
 """Networks, by name."""
 
-from . import cnn_bilstm  # noqa: F401 - registers its presets
+from .captcha import Captcha, CaptchaConfig
 from .cnn_bilstm import CNNBiLSTM, CNNBiLSTMConfig
+from .densenet import DenseNet, DenseNetConfig
+from .flor import Flor, FlorConfig
 from .registry import MODELS, get_model, list_models
+from .shixin import ShiXin, ShiXinConfig
 
-__all__ = ["CNNBiLSTM", "CNNBiLSTMConfig", "MODELS", "get_model", "list_models"]
+__all__ = ["CNNBiLSTM", "CNNBiLSTMConfig", "Captcha", "CaptchaConfig", "DenseNet",
+           "DenseNetConfig", "Flor", "FlorConfig", "MODELS", "ShiXin", "ShiXinConfig",
+           "get_model", "list_models"]

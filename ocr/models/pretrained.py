@@ -36,7 +36,7 @@ def load_pretrained(net, source):
         The network's body is no ResNet34 beginning, or the file is missing or another model's.
     """
     config = getattr(net, "config", None)
-    if config is None or config.body_channels != 64 or config.body_blocks > 3:
+    if config is None or getattr(config, "body_channels", 0) != 64 or config.body_blocks > 3:
         raise ModelError("pretrained weights fit a CNN-BiLSTM with body_channels 64 and at most "
                          "3 body_blocks alone")
     if source == "imagenet":

@@ -24,8 +24,9 @@ class DataConfig:
     options : dict
         Options of the source common to all splits.
     train, validation, test : dict
-        Options of the source for each split; they go before `options`. The sources "iam" and
-        "synthetic" know which of their splits is meant where `split` is not given.
+        Options of the source for each split; they go before `options`. The sources with splits
+        of their own ("iam", "synthetic", "folder", "captcha", "hdf5") know which is meant where
+        `split` is not given.
     cache : str or None
         Folder for decoded lines; None keeps them in memory.
     normalise : tuple of str

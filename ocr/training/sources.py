@@ -13,6 +13,9 @@ DEFAULT_SPLITS = {
     "synthetic": {"train": "train", "validation": "validation1", "test": "test"},
     "iam": {"train": "official/train", "validation": "official/validation1",
             "test": "official/test"},
+    "folder": {"train": "train", "validation": "validation", "test": "test"},
+    "captcha": {"train": "train", "validation": "validation", "test": "test"},
+    "hdf5": {"train": "train", "validation": "validation", "test": "test"},
 }
 
 

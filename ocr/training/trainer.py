@@ -8,7 +8,7 @@ import numpy as np
 from ..backend import autograd, devices, gluon, mx, nd
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ..config import to_mapping
+from ..config import from_mapping, to_mapping
 from ..decoding import DecoderConfig, build_decoder
 from ..evaluation import TextMetric
 from ..exceptions import CheckpointError, TrainingError
@@ -17,6 +17,7 @@ from ..models import get_model
 from ..models.pretrained import load_pretrained
 from ..recognition import compute_logits, load_weights, weights_of
 from ..signals import Interrupted, collect_signals
+from .config import ExperimentConfig
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
 from .sources import make_alphabet, open_split
 
@@ -223,6 +224,8 @@ class Trainer:
             norm = self.optimiser.step(rate)
         if not np.isfinite(norm):
             self._not_finite(batch, values)
+        if hasattr(self.net, "constrain"):
+            self.net.constrain()
         self.state["step"] = step + 1
         if self.average:
             self.average.update(step + 1)
@@ -353,7 +356,9 @@ def _check_same(stored, config, alphabet, path):
         else:
             yield prefix, value
 
-    before, now = dict(flat(stored.config)), dict(flat(to_mapping(config)))
+    # Settings that the checkpoint is too old to hold had their defaults.
+    complete = to_mapping(from_mapping(ExperimentConfig, stored.config))
+    before, now = dict(flat(complete)), dict(flat(to_mapping(config)))
     changed = sorted(".".join(key) for key in before.keys() | now.keys()
                      if before.get(key) != now.get(key) and key not in FREE_ON_RESUME)
     if changed:

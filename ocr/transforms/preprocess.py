@@ -7,8 +7,8 @@ import numpy as np
 
 from ..exceptions import ConfigError, DataError
 
-__all__ = ["PreprocessConfig", "resize_line", "standardise", "line_to_input", "ORIGINAL_MEAN",
-           "ORIGINAL_STD"]
+__all__ = ["PreprocessConfig", "resize_line", "resized_width", "input_width", "standardise",
+           "line_to_input", "ORIGINAL_MEAN", "ORIGINAL_STD"]
 
 #: Mean and standard deviation of the original notebook's 60x800 boxes, on a 0..1 scale.
 ORIGINAL_MEAN = 0.942532484060557
@@ -16,6 +16,7 @@ ORIGINAL_STD = 0.15926149044640417
 
 POLARITIES = ("auto", "dark", "light")
 SCALINGS = ("ink", "original")
+BINARISATIONS = ("", "otsu", "mean")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class PreprocessConfig:
     min_width, max_width : int
         In pixels after scaling, without margins. Narrower lines are padded, wider ones are
         squeezed to `max_width`.
+    binarise : {"", "otsu", "mean"}
+        Makes each scaled grey image black and white, before augmentation and
+        standardisation: pixels with more ink than the threshold become ink, all others
+        paper. "otsu": the threshold that best parts the grey values into two groups;
+        "mean": their mean. With scaling "ink" paper is then exactly 0 and ink 1.
     """
 
     height: int = 64
@@ -49,6 +55,7 @@ class PreprocessConfig:
     margin: int = 8
     min_width: int = 16
     max_width: int = 4096
+    binarise: str = ""
 
     def __post_init__(self):
         if self.height < 8 or self.min_width < 1 or self.max_width < self.min_width:
@@ -61,10 +68,48 @@ class PreprocessConfig:
         if self.scaling not in SCALINGS:
             raise ConfigError(f"preprocess: unknown scaling {self.scaling!r}; "
                               f"known: {', '.join(SCALINGS)}")
+        if self.binarise not in BINARISATIONS:
+            raise ConfigError(f"preprocess: unknown binarise {self.binarise!r}; known: "
+                              + ", ".join(name or '""' for name in BINARISATIONS))
+
+
+def _threshold(ink, method):
+    """Return the brightness above which a pixel of the ink-bright image counts as ink."""
+    if method == "mean":
+        return ink.mean()
+    counts = np.bincount(ink.ravel(), minlength=256).astype(np.float64)
+    below = counts.cumsum()
+    above = below[-1] - below
+    sums = (counts * np.arange(256)).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = sums / below - (sums[-1] - sums) / above
+    # The variance between the groups; of an image of one grey there is none.
+    between = np.where((below > 0) & (above > 0), below * above * gap ** 2, -1.0)
+    return int(between.argmax()) if between.max() > 0 else 255
+
+
+def _binarise(ink, config):
+    if not config.binarise:
+        return ink
+    return np.where(ink > _threshold(ink, config.binarise), 255, 0).astype(np.uint8)
+
+
+def resized_width(height, width, config):
+    """Return the width that `resize_line` gives an image of `height` x `width` pixels."""
+    if config.width is not None:
+        return config.width
+    return min(max(round(width * config.height / height), 1), config.max_width)
+
+
+def input_width(width, config):
+    """Return the width that `line_to_input` gives a scaled line `width` pixels wide."""
+    if config.width is not None:
+        return width
+    return max(width, config.min_width) + 2 * config.margin
 
 
 def resize_line(grey, config):
-    """Scale a line to `config.height` and make its ink bright on dark paper.
+    """Scale a line to `config.height`, make its ink bright on dark paper, binarise if asked.
 
     Parameters
     ----------
@@ -93,14 +138,14 @@ def resize_line(grey, config):
         scale = min(config.height / height, config.width / width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         size = (min(size[0], config.width), min(size[1], config.height))
-        small = np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR))
-        box = np.full((config.height, config.width), _paper(ink), np.uint8)
+        small = _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
+        paper = 0 if config.binarise else _paper(ink)
+        box = np.full((config.height, config.width), paper, np.uint8)
         top = (config.height - size[1]) // 2
         box[top:top + size[1], :size[0]] = small
         return box
-    target = round(width * config.height / height)
-    target = min(max(target, 1), config.max_width)
-    return np.asarray(Image.fromarray(ink).resize((target, config.height), Image.BILINEAR))
+    size = (resized_width(height, width, config), config.height)
+    return _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
 
 
 def _paper(ink):
@@ -111,11 +156,14 @@ def _paper(ink):
 def standardise(ink, config):
     """Turn the ink-bright uint8 image of `resize_line` into float32, same shape.
 
-    With ``scaling="ink"`` the paper is 0 and dark strokes lie near 1; with "original" the
-    values are those of the original notebook (dark ink negative, white 0.36).
+    With ``scaling="ink"`` the paper is 0 and dark strokes lie near 1 (of a binarised line
+    exactly); with "original" the values are those of the original notebook (dark ink negative,
+    white 0.36).
     """
     if config.scaling == "original":
         return ((255 - ink.astype(np.float32)) / 255 - ORIGINAL_MEAN) / np.float32(ORIGINAL_STD)
+    if config.binarise:
+        return ink.astype(np.float32) / np.float32(255)
     paper = float(np.median(ink))
     # Strokes cover 5 to 20% of a line; far fewer pixels are pure ink.
     strong = float(np.percentile(ink, 98))
@@ -135,7 +183,7 @@ def line_to_input(ink, config):
     if config.width is not None:
         return values
     height, width = values.shape
-    total = max(width, config.min_width) + 2 * config.margin
+    total = input_width(width, config)
     paper = 0.0 if config.scaling == "ink" else (1 - ORIGINAL_MEAN) / ORIGINAL_STD
     line = np.full((height, total), paper, np.float32)
     line[:, config.margin:config.margin + width] = values

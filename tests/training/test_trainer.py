@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from ocr.checkpoint import load_checkpoint
+from ocr.checkpoint import load_checkpoint, save_checkpoint
 from ocr.config import from_mapping
 from ocr.exceptions import CheckpointError, TrainingError
 from ocr.training import ExperimentConfig, TrainingConfig
@@ -118,6 +118,18 @@ def test_resume_refuses_other_settings(table, tmp_path):
         run(settings(table, tmp_path / "run"))
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         run(settings(table, tmp_path / "other"), resume=True)
+
+
+def test_resume_takes_checkpoints_from_before_a_setting_was_known(table, tmp_path):
+    mapping = settings(table, tmp_path / "run")
+    history, _ = run(mapping)
+    path = str(tmp_path / "run" / "last.ckpt")
+    old = load_checkpoint(path)
+    for section, name in (("preprocess", "binarise"), ("training", "ema"), ("data", "normalise")):
+        del old.config[section][name]
+    save_checkpoint(path, old)
+    again, lines = run(mapping, resume=True)
+    assert again == history and lines[0].startswith("resuming")
 
 
 def test_nan_loss_stops_and_names_the_lines(table, tmp_path, monkeypatch):

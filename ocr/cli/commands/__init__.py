@@ -1,6 +1,6 @@
 """The subcommands, one module each: ``add_arguments(parser)`` and ``run(arguments)``."""
 
-from . import denoise_data, evaluate, listing, recognise, synth, train, tune
+from . import denoise_data, evaluate, listing, pack, recognise, synth, train, tune
 
 #: Commands without an experiment's settings: their YAML files hold their options.
 OPTIONS_IN_YAML = ("recognise", "synth", "list")
@@ -13,5 +13,6 @@ COMMANDS = {
     "recognise": (recognise, "read line images"),
     "denoise-data": (denoise_data, "write pairs of truth and reading"),
     "synth": (synth, "write synthetic handwriting as an IAM folder"),
+    "pack": (pack, "write an experiment's lines into one HDF5 file"),
     "list": (listing, "list models, decoders, data sources and alphabets"),
 }

@@ -1,0 +1,60 @@
+"""Write the lines of an experiment into one HDF5 file.
+
+Read it with: data.source=hdf5 data.options.path=FILE. Until the file is whole it lies beside
+it under another name; after a stop --resume goes on with that.
+"""
+
+from ...exceptions import ConfigError
+from ..common import add_config, experiment_config, positive, say
+
+SPLITS = ("train", "validation", "test")
+
+
+def add_arguments(parser):
+    parser.add_argument("file", help="HDF5 file to write")
+    add_config(parser, required=True)
+    parser.add_argument("--splits", default=",".join(SPLITS), metavar="A,B",
+                        help="of train, validation, test (default: all)")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--height", type=positive, metavar="N",
+                      help="scale lines to this height (default: as they are)")
+    size.add_argument("--size", metavar="WxH", help="fit lines into a box, such as 1024x128")
+    parser.add_argument("--illumination", action="store_true", help="make the paper evenly bright")
+    parser.add_argument("--deslant", action="store_true", help="stand slanted letters upright")
+    parser.add_argument("--compression", default="lzf", choices=("none", "lzf", "gzip"),
+                        help="gzip is read by any HDF5 library, lzf quicker, by h5py (default)")
+    parser.add_argument("--resume", action="store_true", help="go on with a stopped run")
+
+
+def run(arguments):
+    import dataclasses
+
+    from ...data.hdf5 import PackSettings, pack_lines
+    from ...training.sources import make_alphabet, open_split
+
+    splits = arguments.splits.split(",")
+    for split in splits:
+        if split not in SPLITS:
+            raise ConfigError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+    width, height = _box(arguments.size) if arguments.size else (None, arguments.height)
+    settings = PackSettings(height=height, width=width, illumination=arguments.illumination,
+                            deslant=arguments.deslant, compression=arguments.compression)
+    config = experiment_config(arguments)
+    datasets = {split: open_split(config.data, split) for split in dict.fromkeys(splits)}
+    training = datasets.get("train")
+    if training is None and config.alphabet == "data":
+        training = open_split(config.data, "train")
+    for split, dataset in datasets.items():
+        if len(dataset.report):
+            say(f"{split}: {dataset.report}")
+    packed = pack_lines(arguments.file, datasets, make_alphabet(config.alphabet, training),
+                        settings, dataclasses.asdict(config.data), arguments.resume, say)
+    print(f"{arguments.file}: {packed}")
+
+
+def _box(text):
+    """Return (width, height) of ``WxH``."""
+    width, times, height = text.lower().partition("x")
+    if not (times and width.isdigit() and height.isdigit()):
+        raise ConfigError(f"--size is {text!r}; expected WxH, such as 1024x128")
+    return int(width), int(height)

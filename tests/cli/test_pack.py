@@ -1,0 +1,47 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from ocr.data import open_dataset
+
+from ..conftest import write_table
+from .test_commands import run
+
+pytest.importorskip("h5py")
+
+
+def test_pack_writes_what_an_experiment_reads(tmp_path):
+    train = write_table(tmp_path, "train", ["une ligne", "un mot", "le test"])
+    (tmp_path / "lines" / "train-001.png").write_text("no image")
+    write_table(tmp_path, "valid", ["un test"], seed=5)
+    config = {"output": "run", "data": {
+        "source": "table", "train": {"path": str(train)},
+        "validation": {"path": str(tmp_path / "valid.tsv")}}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    file = tmp_path / "new" / "lines.hdf5"
+    options = ["pack", "--config", tmp_path / "config.yaml", file]
+    _, err = run(*options, status=2)
+    assert "needs the option(s) path" in err
+    assert not file.parent.exists()
+    out, _ = run(*options, "--splits", "train,validation")
+    assert out.startswith(f"{file}: train 2 (1 skipped), validation 1; ")
+    assert os.listdir(file.parent) == ["lines.hdf5"]
+    source = open_dataset("table", path=str(train))
+    dataset = open_dataset("hdf5", path=str(file))
+    assert dataset.texts() == ["une ligne", "le test"] and dataset[1].writer == "w2"
+    assert (dataset.image(1) == source.image(2)).all()
+    # Other options, overrides, and a file of the same command in the way.
+    out, _ = run(*options, f"data.test.path={train}", "--splits", "test", "--size", "128x24",
+                 "--deslant", "--illumination", "--compression", "none", "--resume")
+    dataset = open_dataset("hdf5", path=str(file), split="test")
+    assert dataset.name.endswith("[even light, deslanted, 128x24]")
+    assert dataset.image(0).shape == (24, 128) and np.ptp(dataset.image(0)) > 50
+    for wrong, message in ((("--splits", "tset"), "unknown split 'tset'; known: train"),
+                           (("--size", "128"), "--size is '128'; expected WxH"),
+                           (("--size", "9x9", "--height", "9"), "not allowed with"),
+                           (("--splits", "train", "--height", "4"), "at least 8")):
+        _, err = run(*options, *wrong, status=2)
+        assert message in err
+    assert open_dataset("hdf5", path=str(file), split="test").texts() == dataset.texts()
