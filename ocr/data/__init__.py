@@ -6,6 +6,7 @@ from . import (  # noqa: F401 - registers the sources
     hdf5,
     iam,
     index_file,
+    page_xml,
     synthetic,
     table,
 )

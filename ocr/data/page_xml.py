@@ -230,8 +230,13 @@ class _Page:
         if node.get("points") is None:
             # Before 2013 each point was an element.
             pairs = [f"{p.get('x', '')},{p.get('y', '')}" for p in node.all("Point")]
-            return _points(" ".join(pairs), where, what)
-        return _points(node.get("points"), where, what)
+            text = " ".join(pairs)
+        else:
+            text = node.get("points")
+        # A number that is missing must not shift all after it.
+        if any(pair.count(",") != 1 for pair in text.split()):
+            raise _Unusable("malformed coordinates", f"{where}: {what} is {text[:60]!r}")
+        return _points(text, where, what)
 
     @classmethod
     def _text(cls, node, where):
@@ -529,10 +534,8 @@ def _outline(line, crop, ascent, descent, distance):
         if line.box:
             return line.box, None
     if not line.baseline or len(line.baseline) < 2:
-        raise _Unusable("no outline", f"{line.where}: neither "
-                        + ("polygon nor box nor " if crop != "baseline" else "")
-                        + "a baseline of two points" if crop != "baseline"
-                        else f"{line.where}: no baseline of two points")
+        others = "" if crop == "baseline" else "polygon, no box, no "
+        raise _Unusable("no outline", f"{line.where}: no {others}baseline of two points")
     if distance is None:
         raise _Unusable("no line distance", f"{line.where}: the page has no two baselines, one "
                                             "below the other, to tell the height of a line")

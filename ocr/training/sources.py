@@ -16,6 +16,8 @@ DEFAULT_SPLITS = {
     "folder": {"train": "train", "validation": "validation", "test": "test"},
     "captcha": {"train": "train", "validation": "validation", "test": "test"},
     "hdf5": {"train": "train", "validation": "validation", "test": "test"},
+    "page": {"train": "train", "validation": "validation", "test": "test"},
+    "alto": {"train": "train", "validation": "validation", "test": "test"},
 }
 
 

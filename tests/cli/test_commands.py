@@ -199,9 +199,10 @@ def test_list_and_help():
     assert "decoders: beam, beam-char, beam-lm, greedy" in out
     assert "correctors: char-rescore, denoise, spelling, word-rescore" in out
     assert "models: base, captcha, densenet, flor, original, shixin, small" in out
-    assert "data: captcha, folder, hdf5, iam, index, synthetic, table" in out
+    assert "data: alto, captcha, folder, hdf5, iam, index, page, synthetic, table" in out
     assert run("list", "decoders")[0] == "decoders: beam, beam-char, beam-lm, greedy\n"
-    for command in ("", "train", "evaluate", "tune", "recognise", "denoise-data", "synth", "list"):
+    for command in ("", "train", "evaluate", "tune", "recognise", "denoise-data", "pack",
+                    "synth", "list"):
         out, _ = run(*filter(None, [command]), "--help")
         assert out.startswith(f"usage: ocr {command}".rstrip())
 

@@ -65,7 +65,7 @@ def test_missing_table_unknown_source_unknown_option(tmp_path):
     with pytest.raises(MissingDataError, match="no such table"):
         open_dataset("table", path=str(tmp_path / "none.tsv"))
     with pytest.raises(UnknownNameError,
-                       match="known: captcha, folder, hdf5, iam, index, synthetic, table"):
+                       match="known: alto, captcha, folder, hdf5, iam, index, page, synth"):
         open_dataset("tabel", path="x")
     with pytest.raises(ConfigError, match="has no option 'pth'"):
         open_dataset("table", pth="x")
