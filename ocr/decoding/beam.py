@@ -1,7 +1,10 @@
 """Beam search by pyctcdecode, alone and with a KenLM n-gram."""
 
+import contextlib
 import importlib.util
 import logging
+import os
+import sys
 
 from ..exceptions import DecodingError
 from .base import DECODERS, LEAST_WORDS, Hypothesis, resolve
@@ -70,11 +73,26 @@ class _CtcBeamDecoder:
                 names = ("alpha", "beta", "unk_score_offset", "lm_score_boundary")
                 options = dict(zip(names, weights), kenlm_model_path=self._model.path,
                                unigrams=self._words)
-            self._search = build_ctcdecoder(self._labels, **options)
+            with _quiet():
+                self._search = build_ctcdecoder(self._labels, **options)
             self._weights = weights
 
     def decode_beams(self, scores, **options):
         return self._search.decode_beams(scores, **options)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep what C++ code says (KenLM: that binaries load faster) off standard error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _engine(name):

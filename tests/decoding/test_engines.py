@@ -59,6 +59,14 @@ def test_engines_take_new_weights_alike(lm):
             compare(decoders, tiny(seed, 9, 6))
 
 
+@needs_both
+def test_loading_a_model_says_nothing(lm, capfd):
+    decoder = build_decoder(DecoderConfig("beam-lm", lm=lm, engine="ctc-beam-decoder"),
+                            Alphabet("acot "))
+    decoder.reconfigure(DecoderConfig("beam-lm", lm=lm, engine="ctc-beam-decoder", alpha=0.1))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_engine_that_is_there(monkeypatch):
     alphabet, logits = Alphabet("ab"), np.zeros((2, 3), np.float32)
     monkeypatch.setattr(beam.importlib.util, "find_spec", lambda name: None)
