@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from ocr.correction import PipelineConfig, build_pipeline
+from ocr.correction import build_pipeline
 from ocr.decoding import DecoderConfig, build_decoder
 from ocr.exceptions import ConfigError
 
@@ -76,8 +76,6 @@ def collect_split(recogniser, checkpoint, data, split, decoder, output, n_best=1
     from ocr.training.sources import open_split
 
     dataset = open_split(data, split)
-    if isinstance(decoder, DecoderConfig):
-        decoder = PipelineConfig(decoder)
     pairs = collect_pairs(recogniser, dataset, build_pipeline(decoder, recogniser.alphabet),
                           n_best, trained_on=split == "train", cache=data.cache,
                           batch_size=batch_size)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ocr.backend import gluon, mx, nn
 from ocr.exceptions import ModelError
-from ocr.models.cnn_bilstm import BiLSTM
+from ocr.models.recurrent import BiLSTM
 
 __all__ = ["DenoiserNetwork", "frame_count", "collate_readings"]
 

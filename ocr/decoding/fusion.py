@@ -46,15 +46,31 @@ class _Prefix:
         return labels[::-1]
 
 
-class _Characters:
-    """A KenLM model of characters, asked for classes of an alphabet."""
+class _Model:
+    """A KenLM model that is asked step by step."""
 
-    def __init__(self, stored, alphabet):
+    def __init__(self, stored):
         import kenlm
 
+        if stored.order < 2:
+            raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
+                                "order 2 or more")
+        self.model, self._new_state = stored.scorer(), kenlm.State
+
+    def state(self, boundary):
+        """Return the state at the start of a line: of a sentence, or of no context."""
+        state = self._new_state()
+        (self.model.BeginSentenceWrite if boundary else self.model.NullContextWrite)(state)
+        return state
+
+
+class _Characters(_Model):
+    """A model of characters, asked for classes of an alphabet."""
+
+    def __init__(self, stored, alphabet):
         from lm import SPACE_TOKEN
 
-        self.model, self._new_state = stored.scorer(), kenlm.State
+        super().__init__(stored)
         self.tokens = [SPACE_TOKEN if c.isspace() else c for c in alphabet.characters]
         self._check_cover(stored, set(self.tokens))
 
@@ -68,43 +84,28 @@ class _Characters:
                 f"{stored.path}: a model of another alphabet: {1 - share:.0%} of its text is "
                 f"characters that this recogniser cannot write, such as {' '.join(missing[:8])}")
 
-    def state(self, boundary):
-        state = self._new_state()
-        (self.model.BeginSentenceWrite if boundary else self.model.NullContextWrite)(state)
-        return state
-
     def score(self, state, token):
         out = self._new_state()
         return _NATURAL * self.model.BaseScore(state, token, out), out
 
 
-class _WordForms:
-    """A KenLM model of word forms, with a penalty for unknown ones; scores are kept."""
+class _WordForms(_Model):
+    """A model of word forms, with a penalty for unknown ones; scores are kept."""
 
     def __init__(self, stored, alphabet):
-        import kenlm
-
         from lm.wordforms import fold
 
-        if stored.order < 2:
-            raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
-                                "order 2 or more")
+        super().__init__(stored)
         letters = {c.lower() for c in alphabet.characters}
         usable = sum(letters.issuperset(w) for w in stored.unigrams)
         if usable <= LEAST_WORDS * len(stored.unigrams):
             raise DecodingError(f"{stored.path}: a model of another alphabet: only {usable} of "
                                 f"its {len(stored.unigrams)} words can be written by this "
                                 "recogniser")
-        self.model, self._new_state = stored.scorer(), kenlm.State
         self._fold, self._seen = fold, {}
 
     def forget(self):
         self._seen.clear()
-
-    def state(self, boundary):
-        state = self._new_state()
-        (self.model.BeginSentenceWrite if boundary else self.model.NullContextWrite)(state)
-        return state
 
     def score(self, state, word, unknown_offset):
         key = (state, word)
@@ -142,6 +143,7 @@ class FusionDecoder(ParallelDecoder):
     def __init__(self, config, alphabet, base=None):
         super().__init__(config, alphabet)
         from lm import load_ngram
+        from lm.wordforms import is_word_character
 
         if not config.lm and not config.words:
             raise DecodingError("the decoder beam-char needs a language model of characters: name "
@@ -158,7 +160,7 @@ class FusionDecoder(ParallelDecoder):
                 self._characters = _Characters(stored, alphabet)
             else:
                 self._words = _WordForms(stored, alphabet)
-        self._is_word = [c.isalnum() for c in alphabet.characters]
+        self._is_word = [is_word_character(c) for c in alphabet.characters]
         self._space = alphabet.encode(" ")[0] if " " in alphabet else -1
 
     @staticmethod

@@ -14,6 +14,7 @@ from ..decoding.calibration import log_odds
 from ..exceptions import ConfigError, DataError
 from ..files import atomic_path, write_text
 from .gallery import _STYLE, _font
+from .report import aligned
 
 __all__ = ["word_outcomes", "line_outcomes", "ReliabilityBin", "Kept", "Reliability",
            "CalibrationSummary", "CalibrationReport"]
@@ -250,7 +251,7 @@ class CalibrationReport:
         for pair in zip(*(part.kept for part in both)):
             kept.append([f"{pair[0].threshold:g}"] + [
                 cell for k in pair for cell in (_percent(k.share), _percent(k.accuracy))])
-        return "\n\n".join(map(_aligned, (scores, bins, kept)))
+        return "\n\n".join("\n".join(aligned(rows)) for rows in (scores, bins, kept))
 
     def save_diagram(self, path, title="Reliability of confidences"):
         """Draw accuracy over confidence, for words and for lines.
@@ -332,13 +333,6 @@ def _percent(value):
 
 def _number(value):
     return "-" if value is None else f"{value:.4f}"
-
-
-def _aligned(rows):
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
-                       for i, (cell, w) in enumerate(zip(row, widths))) for row in rows]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
 
 
 # The diagram is a list of shapes, drawn by Pillow or written as SVG:

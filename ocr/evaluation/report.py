@@ -102,7 +102,7 @@ class EvaluationReport:
             rate = f"{s.lines / system.seconds:.1f}" if system.seconds else "-"
             rows.append([system.name, _cell(s.cer, s.cer_interval), _cell(s.wer, s.wer_interval),
                          f"{100 * s.ser:.1f}", rate])
-        lines = _aligned(rows)
+        lines = aligned(rows)
         return "\n".join([self.heading(), *lines] if heading else lines)
 
     def comparison_table(self):
@@ -116,7 +116,7 @@ class EvaluationReport:
                 "-" if scores[m]["relative"] is None else
                 _cell(scores[m]["relative"], scores[m]["relative_interval"], "+.1f")
                 for m in ("cer", "wer")])
-        return "\n".join(_aligned(rows)) if len(rows) > 1 else ""
+        return "\n".join(aligned(rows)) if len(rows) > 1 else ""
 
     def comparisons(self):
         """Return {name: paired bootstrap against the first system} for the other systems."""
@@ -174,7 +174,7 @@ class EvaluationReport:
             raise DataError(f"{path}: not a report ({error!r})") from None
 
 
-def _aligned(rows):
+def aligned(rows):
     """Rows of cells as lines, the first column to the left, a rule under the heading."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)

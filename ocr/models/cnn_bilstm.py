@@ -3,12 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from ..backend import gluon, nn, rnn
+from ..backend import gluon, nn
 from ..config import from_mapping, to_mapping
 from ..exceptions import ConfigError, ModelError
+from .masking import LineNetwork, column_mask, relu
+from .recurrent import BiLSTM
 from .registry import MODELS
 
-__all__ = ["CNNBiLSTM", "CNNBiLSTMConfig", "BiLSTM"]
+__all__ = ["CNNBiLSTM", "CNNBiLSTMConfig"]
 
 COLUMNS = ("flatten", "max", "reshape")
 
@@ -126,28 +128,13 @@ class _Residual(gluon.HybridBlock):
                 self.project = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)
 
     def hybrid_forward(self, F, x, frames):
-        y = _relu(F, self.norm1(self.conv1(x)))
-        mask = _mask(F, y, frames)
+        y = relu(F, self.norm1(self.conv1(x)))
+        mask = column_mask(F, y, frames)
         y = y * mask
         y = self.norm2(self.conv2(y))
         if self.project is not None:
             x = self.project(x)
-        return _relu(F, x + y) * mask
-
-
-class BiLSTM(gluon.HybridBlock):
-    """One bidirectional layer whose backward half starts at each line's own last frame."""
-
-    def __init__(self, hidden, input_size, **kwargs):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.ahead = rnn.LSTM(hidden, input_size=input_size)
-            self.back = rnn.LSTM(hidden, input_size=input_size)
-
-    def hybrid_forward(self, F, x, frames):
-        back = F.SequenceReverse(x, frames, use_sequence_length=True)
-        back = F.SequenceReverse(self.back(back), frames, use_sequence_length=True)
-        return F.concat(self.ahead(x), back, dim=2)
+        return relu(F, x + y) * mask
 
 
 class _Downsampler(gluon.HybridBlock):
@@ -171,33 +158,15 @@ class _Downsampler(gluon.HybridBlock):
 
     def hybrid_forward(self, F, x, frames, coarse_frames):
         for conv, norm in zip(self.convs, self.norms):
-            x = _relu(F, norm(conv(x)))
-            x = x * _mask(F, x, frames)
+            x = relu(F, norm(conv(x)))
+            x = x * column_mask(F, x, frames)
         x = F.Pooling(x, kernel=self._pool, stride=self._pool, pool_type="max")
         for block in self.blocks:
             x = block(x, coarse_frames)
         return x
 
 
-def _relu(F, x):
-    # The Activation operator has a oneDNN kernel, the relu operator has none.
-    return F.Activation(x, act_type="relu")
-
-
-def _mask(F, x, frames):
-    """Ones for the columns of x (N, C, H, W) before each line's `frames`, else zeros.
-
-    Returned at full size: multiplying by a small mask would make MXNet sum a gradient for it
-    in every backward pass, which costs more than the convolution.
-    """
-    row = F.slice_axis(F.slice_axis(x, axis=1, begin=0, end=1), axis=2, begin=0, end=1)
-    ones = F.ones_like(F.reshape(row, shape=(0, -1)))
-    ones = F.SequenceMask(ones, frames, use_sequence_length=True, axis=1)
-    ones = F.reshape(ones, shape=(0, 1, 1, -1))
-    return F.BlockGrad(F.broadcast_like(ones, x))
-
-
-class CNNBiLSTM(gluon.HybridBlock):
+class CNNBiLSTM(LineNetwork):
     """Line recogniser: truncated ResNet, features at several scales, a BiLSTM on each.
 
     The body is ResNet34's beginning (7x7 stride-2 convolution on one channel, batch norm,
@@ -223,10 +192,8 @@ class CNNBiLSTM(gluon.HybridBlock):
     """
 
     def __init__(self, num_classes, config, **kwargs):
-        super().__init__(**kwargs)
-        if num_classes < 2:
-            raise ModelError("a network needs at least one character and the blank")
-        self.config, self.num_classes = config, num_classes
+        stride = config.chunk_width if config.columns == "reshape" else config.stride
+        super().__init__(num_classes, config, stride, **kwargs)
         channels = config.body_channels
         with self.name_scope():
             self.stem = nn.Conv2D(channels, 7, strides=2, padding=3, use_bias=False, in_channels=1)
@@ -270,27 +237,18 @@ class CNNBiLSTM(gluon.HybridBlock):
             return total // config.chunks
         return channels * config.fold(scale) * (height if config.columns == "flatten" else 1)
 
-    @property
-    def stride(self):
-        """Padded widths must be multiples of this (pixels)."""
-        return self.config.chunk_width if self.config.columns == "reshape" else self.config.stride
-
     def frame_count(self, width):
         """Return the number of frames of a line `width` pixels wide."""
         if self.config.columns == "reshape":
             return int(width) * self.config.chunks // self.config.chunk_width
-        return -(-int(width) // self.config.stride)
+        return super().frame_count(width)
 
-    def check_input(self, shape):
-        """Raise `ModelError` unless images of `shape` (N, 1, H, W) fit."""
-        if len(shape) != 4 or shape[1] != 1 or shape[2] != self.config.height:
-            raise ModelError(f"expected images (N, 1, {self.config.height}, W), not {shape}")
-        if self.config.columns == "reshape":
-            if shape[3] != self.config.chunk_width:
-                raise ModelError(f"this network reads images {self.config.chunk_width} pixels "
-                                 f"wide, not {shape[3]}")
-        elif shape[3] % self.stride or not shape[3]:
-            raise ModelError(f"image widths must be multiples of {self.stride}, not {shape[3]}")
+    def _check_width(self, width):
+        if self.config.columns != "reshape":
+            super()._check_width(width)
+        elif width != self.config.chunk_width:
+            raise ModelError(f"this network reads images {self.config.chunk_width} pixels "
+                             f"wide, not {width}")
 
     def _column_max(self, F, x, scale):
         # Max-pooling over the whole height is several times as fast as the max operator.
@@ -322,10 +280,10 @@ class CNNBiLSTM(gluon.HybridBlock):
         else:
             frames = F.ceil(widths / config.stride)
             fine = frames * (config.stride // 4)
-        x = _relu(F, self.stem_norm(self.stem(x)))
+        x = relu(F, self.stem_norm(self.stem(x)))
         # No mask is needed before: a line's last pooled column reads nothing beyond its end.
         x = F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
-        x = x * _mask(F, x, fine)
+        x = x * column_mask(F, x, fine)
         for block in self.body:
             x = block(x, fine)
         states = []

@@ -2,8 +2,6 @@
 
 from ..backend import gluon
 from ..exceptions import ConfigError, ModelError
-from .cnn_bilstm import _mask as column_mask
-from .cnn_bilstm import _relu as relu
 
 __all__ = ["LineNetwork", "check_settings", "column_mask", "columns", "relu"]
 
@@ -26,6 +24,25 @@ def check_settings(settings, positive=(), shares=()):
     for name in shares:
         if not 0 <= getattr(settings, name) < 1:
             raise ConfigError(f"model: {name} must lie in 0..1")
+
+
+def relu(F, x):
+    """Rectify x."""
+    # The Activation operator has a oneDNN kernel, the relu operator has none.
+    return F.Activation(x, act_type="relu")
+
+
+def column_mask(F, x, frames):
+    """Ones for the columns of x (N, C, H, W) before each line's `frames`, else zeros.
+
+    Returned at full size: multiplying by a small mask would make MXNet sum a gradient for it
+    in every backward pass, which costs more than the convolution.
+    """
+    row = F.slice_axis(F.slice_axis(x, axis=1, begin=0, end=1), axis=2, begin=0, end=1)
+    ones = F.ones_like(F.reshape(row, shape=(0, -1)))
+    ones = F.SequenceMask(ones, frames, use_sequence_length=True, axis=1)
+    ones = F.reshape(ones, shape=(0, 1, 1, -1))
+    return F.BlockGrad(F.broadcast_like(ones, x))
 
 
 def columns(F, x, time_first=True):
@@ -69,5 +86,8 @@ class LineNetwork(gluon.HybridBlock):
         """Raise `ModelError` unless images of `shape` (N, 1, H, W) fit."""
         if len(shape) != 4 or shape[1] != 1 or shape[2] != self.config.height:
             raise ModelError(f"expected images (N, 1, {self.config.height}, W), not {shape}")
-        if shape[3] % self.stride or not shape[3]:
-            raise ModelError(f"image widths must be multiples of {self.stride}, not {shape[3]}")
+        self._check_width(shape[3])
+
+    def _check_width(self, width):
+        if width % self.stride or not width:
+            raise ModelError(f"image widths must be multiples of {self.stride}, not {width}")

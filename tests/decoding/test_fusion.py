@@ -150,3 +150,13 @@ def test_model_cut_off(models, tmp_path):
     path.write_text(text[:len(text) // 2], "utf-8")
     with pytest.raises(LanguageModelError, match="truncated"):
         fusion(models, lm=str(path))
+
+
+@pytest.mark.parametrize("option, unit", [("lm", "character"), ("words", "wordform")])
+def test_models_of_order_1(models, tmp_path, option, unit):
+    (tmp_path / "text").write_text("ab ba\n")
+    path = str(tmp_path / "one")
+    train_ngram(NgramConfig(corpus=str(tmp_path / "text"), output=path, order=1, unit=unit,
+                            estimator="builtin", binary_type="none"))
+    with pytest.raises(DecodingError, match="KenLM reads no model of order 1"):
+        fusion(models, **{option: path})
