@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, fields
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -23,8 +23,7 @@ ENGINES = ("auto", "pyctcdecode", "ctc-beam-decoder")
 LEAST_WORDS = 0.1
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A piece of a reading and where it stands.
 
     Attributes

@@ -7,9 +7,8 @@ import os
 import sys
 
 from ..exceptions import DecodingError
-from .base import DECODERS, LEAST_WORDS, Hypothesis, resolve
+from .base import DECODERS, LEAST_WORDS, resolve
 from .parallel import ParallelDecoder, merge_blanks
-from .spans import spanned
 
 __all__ = ["BeamDecoder", "PlainBeamDecoder", "WordBeamDecoder"]
 
@@ -153,25 +152,20 @@ class BeamDecoder(ParallelDecoder):
         super().reconfigure(config)
         self._search.reconfigure(config)
 
-    def _decode_one(self, line, n_best):
-        if not len(line):
-            return [Hypothesis("", 0.0, 1.0)]
+    def _readings(self, line, n_best):
         config = self.config
-        scores, searched, dropped = merge_blanks(line, self.alphabet.blank, config.merge_blanks)
+        searched, dropped = merge_blanks(line, self.alphabet.blank, config.merge_blanks)
         beams = self._search.decode_beams(
             searched, beam_width=config.beam_width, beam_prune_logp=config.beam_prune_logp,
             token_min_logp=config.token_min_logp, hotword_weight=config.hotword_weight,
             hotwords=[w.translate(self._forward) for w in config.hotwords] or None)
-        hypotheses, seen = [], set()
+        readings = {}
         for text, _, _, logit_score, score in beams:
-            text = text.translate(self._back)
-            if text not in seen:
-                seen.add(text)
-                hypotheses.append(spanned(text, scores, self.alphabet, float(score) + dropped,
-                                          float(logit_score) + dropped))
-            if len(hypotheses) == n_best:
+            readings.setdefault(text.translate(self._back), (float(score), float(logit_score)))
+            if len(readings) == n_best:
                 break
-        return hypotheses
+        return [(text, score + dropped, logit_score + dropped)
+                for text, (score, logit_score) in readings.items()]
 
 
 @DECODERS.register("beam")

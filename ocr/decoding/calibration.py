@@ -137,7 +137,7 @@ class Calibrator:
         words = self.word_probability([word.confidence for word in hypothesis.words])
         return dataclasses.replace(
             hypothesis, confidence=float(self.line_probability(hypothesis.confidence)),
-            words=tuple(dataclasses.replace(word, confidence=float(p))
+            words=tuple(word._replace(confidence=float(p))
                         for word, p in zip(hypothesis.words, words)))
 
     def to_dict(self):

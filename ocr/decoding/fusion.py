@@ -5,9 +5,8 @@ import math
 import numpy as np
 
 from ..exceptions import DecodingError
-from .base import DECODERS, LEAST_WORDS, Hypothesis, resolve
+from .base import DECODERS, LEAST_WORDS, resolve
 from .parallel import ParallelDecoder, merge_blanks
-from .spans import spanned
 
 __all__ = ["FusionDecoder"]
 
@@ -223,14 +222,11 @@ class FusionDecoder(ParallelDecoder):
 
     # -- search ---------------------------------------------------------------------------
 
-    def _decode_one(self, line, n_best):
-        if not len(line):
-            return [Hypothesis("", 0.0, 1.0)]
+    def _readings(self, line, n_best):
         self._hotwords = frozenset(self.config.hotwords)
         if self._words:
             self._words.forget()
-        scores, searched, dropped = merge_blanks(line, self.alphabet.blank,
-                                                 self.config.merge_blanks)
+        searched, dropped = merge_blanks(line, self.alphabet.blank, self.config.merge_blanks)
         beams = self._search(searched.astype(np.float64))
         # Prefixes that differ by a space at their end are one reading.
         readings = {}
@@ -243,8 +239,7 @@ class FusionDecoder(ParallelDecoder):
                 logit = _add(logit, readings[key][0])
             readings[key] = (logit, self._ended(node))
         best = sorted(readings.items(), key=lambda item: -sum(item[1]))[:n_best]
-        return [spanned(self.alphabet.decode(key), scores, self.alphabet, logit + lm, logit)
-                for key, (logit, lm) in best]
+        return [(self.alphabet.decode(key), logit + lm, logit) for key, (logit, lm) in best]
 
     def _search(self, scores):
         """Return {prefix: (log probability ending in a blank, in its last character)}."""

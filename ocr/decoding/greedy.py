@@ -27,7 +27,8 @@ class GreedyDecoder(Decoder):
         runs = _single_spaces(runs, self.alphabet)
         label = [index for index, _, _ in runs]
         text = self.alphabet.decode(label)
-        characters = character_spans(scores, text, label, [(s, e) for _, s, e in runs])
+        starts, ends = np.array([run[1:] for run in runs], int).reshape(-1, 2).T
+        characters = character_spans(scores, text, label, starts, ends)
         total = float(scores.max(axis=1).sum())
         return [Hypothesis(text, total, line_confidence(characters, scores, self.alphabet.blank),
                            characters, word_spans(characters), total)]

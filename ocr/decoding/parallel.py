@@ -6,38 +6,59 @@ import numpy as np
 
 from ..cores import available_cores
 from .base import Decoder, log_softmax
+from .spans import spanned
 
 __all__ = ["ParallelDecoder", "merge_blanks"]
 
 #: Decoders of worker processes, inherited by fork: the language model is never copied.
 _INHERITED = {}
 
-#: Fewer lines a process than this are not worth starting it.
+#: Fewer lines a worker than this are not worth starting it.
 _LINES_PER_WORKER = 4
 
 
 class ParallelDecoder(Decoder):
-    """A decoder whose lines are shared out to `config.workers` processes."""
+    """A decoder whose lines are shared out to `config.workers` processes.
+
+    Subclasses search, in `_readings`; what they find is aligned here, many lines at once.
+    """
 
     def _decode_lines(self, lines, n_best):
         workers = min(self.config.workers or available_cores(), len(lines) // _LINES_PER_WORKER)
         if workers <= 1 or "fork" not in multiprocessing.get_all_start_methods():
-            return super()._decode_lines(lines, n_best)
+            return self._decode_here(lines, n_best)
         key = id(self)
         _INHERITED[key] = (self, lines, n_best)
+        # Children inherit decoder, model and logits; only line numbers and results travel.
+        step = -(-len(lines) // (8 * workers))
+        parts = [(key, begin, begin + step) for begin in range(0, len(lines), step)]
         try:
-            # Children inherit decoder, model and logits; only line numbers and results travel.
             with multiprocessing.get_context("fork").Pool(workers) as pool:
-                chunk = max(1, len(lines) // (8 * workers))
-                return pool.map(_decode_inherited, [(key, i) for i in range(len(lines))], chunk)
+                return sum(pool.map(_decode_inherited, parts, chunksize=1), [])
         finally:
             del _INHERITED[key]
 
+    def _decode_here(self, lines, n_best):
+        # A line without frames is empty, for certain.
+        readings = [self._readings(np.asarray(line), n_best) if len(line) else [("", 0.0, 0.0)]
+                    for line in lines]
+        return spanned(readings, lines, self.alphabet)
 
-def _decode_inherited(task):
-    key, index = task
+    def _readings(self, line, n_best):
+        """Search a line of one frame or more.
+
+        Returns
+        -------
+        list of (str, float, float)
+            Best first: text, score, and the network's part of the score.
+        """
+        raise NotImplementedError
+
+
+def _decode_inherited(part):
+    key, begin, end = part
     decoder, lines, n_best = _INHERITED[key]
-    return decoder._decode_one(np.asarray(lines[index]), n_best)
+    return decoder._decode_here(lines[begin:end], n_best)
 
 
 def merge_blanks(logits, blank, threshold):
@@ -56,16 +77,14 @@ def merge_blanks(logits, blank, threshold):
 
     Returns
     -------
-    scores : numpy.ndarray
-        Log-softmax of all frames, (T, C).
     kept : numpy.ndarray
-        (T', C), the frames to search, T' <= T.
+        (T', C), log-softmax of the frames to search, T' <= T.
     dropped : float
         Sum of the dropped frames' blank log probabilities.
     """
     scores = log_softmax(logits)
     if threshold >= 1:
-        return scores, scores, 0.0
+        return scores, 0.0
     sure = scores[:, blank] > np.log(threshold)
     drop = sure & np.concatenate(([False], sure[:-1]))
-    return scores, scores[~drop], float(scores[drop, blank].sum())
+    return scores[~drop], float(scores[drop, blank].sum())

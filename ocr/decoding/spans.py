@@ -1,11 +1,16 @@
 """Where characters and words stand in a line, and how sure the network is of them."""
 
+import math
+
 import numpy as np
 
 from ..exceptions import DecodingError
-from .base import Hypothesis, Span
+from .base import Hypothesis, Span, log_softmax
 
 __all__ = ["align", "character_spans", "word_spans", "line_confidence", "spanned"]
+
+#: Readings aligned at once: enough to make NumPy's calls cheap, few enough for little memory.
+_BATCH = 64
 
 
 def align(log_probabilities, label, blank):
@@ -31,49 +36,95 @@ def align(log_probabilities, label, blank):
     DecodingError
         The label needs more frames than there are.
     """
-    frames = len(log_probabilities)
-    states = np.full(2 * len(label) + 1, blank)
-    states[1::2] = label
-    count = len(states)
-    needed = len(label) + sum(a == b for a, b in zip(label, list(label)[1:]))
-    if needed > frames:
-        raise DecodingError(f"a label that needs {needed} frames cannot be aligned to {frames}")
-    if frames == 0:
-        return [], 0.0
+    [(path, score)] = _paths([(log_probabilities, label)], blank)
+    starts, ends = _boundaries(path, len(label))
+    return list(zip(starts.tolist(), ends.tolist())), score
+
+
+def _paths(items, blank):
+    """Align several labels at once; for each its path and the path's log probability.
+
+    A path is an array of T states: 2 i + 1 is character i, even ones are blanks around it.
+    """
+    frames = np.array([len(scores) for scores, _ in items])
+    counts = np.array([2 * len(label) + 1 for _, label in items])
+    shape = (len(items), counts.max())
     # A character may follow another without a blank when they differ.
-    skip = np.full(count, -np.inf)
-    skip[3::2] = np.where(states[3::2] != states[1:-2:2], 0.0, -np.inf)
-    emissions = log_probabilities[:, states].astype(np.float64)
+    skip = np.full(shape, -np.inf)
+    emissions = np.zeros((frames.max(), *shape))
+    for i, (scores, label) in enumerate(items):
+        label = np.asarray(label, int)
+        repeated = label[1:] == label[:-1]
+        if (needed := len(label) + int(repeated.sum())) > len(scores):
+            raise DecodingError(f"a label that needs {needed} frames cannot be aligned to "
+                                f"{len(scores)}")
+        states = np.full(counts[i], blank)
+        states[1::2] = label
+        skip[i, 3:counts[i]:2] = np.where(repeated, -np.inf, 0.0)
+        emissions[:len(scores), i, :counts[i]] = scores[:, states]
+    if not len(emissions):
+        return [(np.empty(0, int), 0.0)] * len(items)
     # Two cells in front of the states, so that the shifted views need no special case.
-    best = np.full((frames, count + 2), -np.inf)
-    best[0, 2:4] = emissions[0, :2]
-    step = np.empty(count)
-    for t in range(1, frames):
-        before, now = best[t - 1], best[t, 2:]
-        np.maximum(before[2:], before[1:-1], out=now)
-        np.add(before[:-2], skip, out=step)
+    best = np.full((len(emissions), shape[0], shape[1] + 2), -np.inf)
+    best[0, :, 2:4] = emissions[0, :, :2]
+    step = np.empty(shape)
+    for t in range(1, len(emissions)):
+        before, now = best[t - 1], best[t, :, 2:]
+        np.maximum(before[:, 2:], before[:, 1:-1], out=now)
+        np.add(before[:, :-2], skip, out=step)
         np.maximum(now, step, out=now)
         now += emissions[t]
-    state = count - 1 if count == 1 or best[-1, -1] >= best[-1, -2] else count - 2
-    score = float(best[-1, state + 2])
-    spans = [None] * len(label)
-    for t in range(frames - 1, -1, -1):
-        if state % 2:
-            start, end = spans[state // 2] or (t, t + 1)
-            spans[state // 2] = (t, end)
+    return _trace(best, skip, frames, counts)
+
+
+def _trace(best, skip, frames, counts):
+    """Follow the best paths of `_paths` back from each line's own last frame."""
+    rows = np.arange(len(frames))
+    last = best[np.maximum(frames - 1, 0), rows]
+    state = np.where((counts > 1) & (last[rows, counts] > last[rows, counts + 1]),
+                     counts - 2, counts - 1)
+    totals = np.where(frames, last[rows, state + 2], 0.0)
+    paths = np.empty((len(best), len(frames)), int)
+    for t in range(len(best) - 1, -1, -1):
+        paths[t] = state
         if t:
-            two, one, same = best[t - 1, state:state + 3].tolist()
-            two += skip[state]
-            if same < one or same < two:
-                state -= 1 if one >= two else 2
-    return spans, score
+            before = best[t - 1]
+            same, one = before[rows, state + 2], before[rows, state + 1]
+            two = before[rows, state] + skip[rows, state]
+            moves = ((same < one) | (same < two)) & (t < frames)
+            state = state - moves * np.where(one >= two, 1, 2)
+    return [(paths[:n, i], float(total)) for i, (n, total) in enumerate(zip(frames, totals))]
 
 
-def character_spans(log_probabilities, text, label, frames):
-    """Return a `Span` for each character, its confidence its highest posterior there."""
-    return tuple(Span(character, start, end,
-                      float(np.exp(log_probabilities[start:end, index].max())))
-                 for character, index, (start, end) in zip(text, label, frames))
+def _boundaries(path, length):
+    """Return the first frames of a path's characters, and those after their last."""
+    states = 2 * np.arange(length) + 1
+    return np.searchsorted(path, states), np.searchsorted(path, states, side="right")
+
+
+def character_spans(log_probabilities, text, label, starts, ends):
+    """Return a `Span` for each character, its confidence its highest posterior there.
+
+    Parameters
+    ----------
+    log_probabilities : numpy.ndarray
+        (T, C), natural log.
+    text : str
+    label : sequence of int
+        The text's class indices.
+    starts, ends : numpy.ndarray
+        For each character its first frame and the one after its last, which are not before
+        the character ahead of it ends.
+    """
+    if not text:
+        return ()
+    frames = np.arange(len(log_probabilities))
+    owner = np.maximum(np.searchsorted(starts, frames, side="right") - 1, 0)
+    own = log_probabilities[frames, np.asarray(label)[owner]]
+    own = np.where(frames < np.asarray(ends)[owner], own, -np.inf)
+    own[:starts[0]] = -np.inf
+    sure = np.exp(np.maximum.reduceat(own, starts)).tolist()
+    return tuple(map(Span, text, starts.tolist(), ends.tolist(), sure))
 
 
 def word_spans(characters):
@@ -99,25 +150,47 @@ def line_confidence(characters, log_probabilities, blank):
 
 
 def _mean(values):
-    return float(np.exp(np.mean(np.log(np.maximum(list(values), 1e-30)))))
+    """Geometric mean."""
+    logs = [math.log(max(value, 1e-30)) for value in values]
+    return math.exp(sum(logs) / len(logs))
 
 
-def spanned(text, log_probabilities, alphabet, score, logit_score):
-    """Return a beam's `Hypothesis`: its text aligned to the frames it was read from.
+def spanned(candidates, lines, alphabet):
+    """Make `Hypothesis` objects of beams: each text aligned to the frames it was read from.
 
     Parameters
     ----------
-    text : str
-    log_probabilities : numpy.ndarray
-        (T, C), natural log.
+    candidates : list of list of (str, float, float)
+        For each line its readings, best first: text, all that it is ranked by, and the
+        network's part of that; the rest is the language model's.
+    lines : list of numpy.ndarray
+        Logits, (T_i, C) each.
     alphabet : Alphabet
-    score : float
-        All that the beam is ranked by.
-    logit_score : float
-        The network's part; the rest is the language model's.
+
+    Returns
+    -------
+    list of list of Hypothesis
     """
-    label = alphabet.encode(text)
-    frames, _ = align(log_probabilities, label, alphabet.blank)
-    characters = character_spans(log_probabilities, text, label, frames)
-    return Hypothesis(text, score, line_confidence(characters, log_probabilities, alphabet.blank),
+    work = [(index, reading) for index, readings in enumerate(candidates)
+            for reading in readings]
+    # Lines of like length together, so that little of a batch is padding.
+    work.sort(key=lambda item: len(lines[item[0]]))
+    done = {}
+    for begin in range(0, len(work), _BATCH):
+        batch = work[begin:begin + _BATCH]
+        scores = {index: log_softmax(lines[index]) if len(lines[index]) else lines[index]
+                  for index, _ in batch}
+        items = [(scores[index], alphabet.encode(reading[0])) for index, reading in batch]
+        for (index, reading), (frame_scores, label), (path, _) in zip(
+                batch, items, _paths(items, alphabet.blank)):
+            done[index, reading[0]] = _hypothesis(*reading, frame_scores, label, path,
+                                                  alphabet.blank)
+    return [[done[index, reading[0]] for reading in readings]
+            for index, readings in enumerate(candidates)]
+
+
+def _hypothesis(text, score, logit_score, log_probabilities, label, path, blank):
+    characters = character_spans(log_probabilities, text, label,
+                                 *_boundaries(path, len(label)))
+    return Hypothesis(text, score, line_confidence(characters, log_probabilities, blank),
                       characters, word_spans(characters), logit_score, score - logit_score)

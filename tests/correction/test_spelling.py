@@ -71,7 +71,7 @@ def test_two_edits_only_when_asked_and_in_longer_words(build):
 def test_confidence_decides_word_by_word(build):
     corrector = build(max_confidence=0.8)
     sure = plain_hypothesis("chatt lalt", 0.9)
-    characters = tuple(dataclasses.replace(span, confidence=0.6) if i > 5 else span
+    characters = tuple(span._replace(confidence=0.6) if i > 5 else span
                        for i, span in enumerate(sure.characters))
     [[found]] = corrector.correct([[dataclasses.replace(sure, characters=characters)]])
     assert found.text == "chatt lait"

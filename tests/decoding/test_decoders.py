@@ -65,6 +65,23 @@ def test_alignment_is_the_labels_best_path(seed, frames, label):
     assert all(last <= s < e <= frames for last, (s, e) in zip(ends, spans))
 
 
+@given(st.lists(st.tuples(st.integers(0, 2 ** 20), st.integers(0, 9)), min_size=1, max_size=6))
+def test_lines_are_aligned_together_as_alone(lines):
+    alphabet = Alphabet("ab ")
+    logits = [tiny(seed, frames, 4) for seed, frames in lines]
+    beam = build_decoder(DecoderConfig(name="beam", workers=1, n_best=3), alphabet)
+    together = beam.decode(logits)
+    assert together == [beam.decode_line(line) for line in logits]
+    for line, hypotheses in zip(logits, together):
+        scores = log_softmax(line) if len(line) else line
+        for h in hypotheses:
+            spans, _ = align(scores, alphabet.encode(h.text), alphabet.blank)
+            assert [(s.start, s.end) for s in h.characters] == spans
+            for span, index in zip(h.characters, alphabet.encode(h.text)):
+                assert span.confidence == pytest.approx(
+                    np.exp(scores[span.start:span.end, index].max()))
+
+
 @pytest.mark.parametrize("name", ["greedy", "beam"])
 def test_spans_and_confidence(name):
     alphabet = Alphabet("ab ")

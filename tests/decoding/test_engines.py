@@ -60,6 +60,15 @@ def test_engines_take_new_weights_alike(lm):
 
 
 @needs_both
+@pytest.mark.parametrize("engine", ["pyctcdecode", "ctc-beam-decoder"])
+def test_workers_read_alike(lm, engine):
+    lines = [tiny(seed, 3 + seed % 9, 6) for seed in range(40)]
+    alone, shared = (build_decoder(DecoderConfig("beam-lm", lm=lm, engine=engine, workers=n),
+                                   Alphabet("acot ")) for n in (1, 3))
+    assert shared.decode(lines, n_best=2) == alone.decode(lines, n_best=2)
+
+
+@needs_both
 def test_loading_a_model_says_nothing(lm, capfd):
     decoder = build_decoder(DecoderConfig("beam-lm", lm=lm, engine="ctc-beam-decoder"),
                             Alphabet("acot "))
