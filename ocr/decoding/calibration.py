@@ -9,7 +9,7 @@ import numpy as np
 from ..config import from_mapping, to_mapping
 from ..exceptions import ConfigError, DataError
 
-__all__ = ["Calibrator", "log_odds"]
+__all__ = ["Calibrator", "joint_confidence", "log_odds"]
 
 #: Confidences are taken no closer than this to 0 and 1: their log-odds stay finite.
 CLIP = 1e-6
@@ -43,6 +43,24 @@ def log_odds(confidences):
         raise DataError(f"confidence {wrong.flat[0]:g} is not in 0..1")
     p = np.clip(p, CLIP, 1 - CLIP)
     return np.log(p) - np.log1p(-p)
+
+
+def joint_confidence(hypothesis):
+    """Return the product of a reading's character confidences, as if each erred by itself.
+
+    A long line goes wrong more easily than a short one whose characters are as sure: this tells
+    them apart, the geometric mean in `Hypothesis.confidence` does not.
+
+    Parameters
+    ----------
+    hypothesis : Hypothesis
+        Not calibrated.
+
+    Returns
+    -------
+    float
+    """
+    return hypothesis.confidence ** max(len(hypothesis.text), 1)
 
 
 @dataclass(frozen=True)
@@ -88,8 +106,8 @@ class Calibrator:
         Parameters
         ----------
         word_outcomes, line_outcomes : array_like
-            (N, 2) or pairs: confidence in 0..1, and whether it was right. As
-            `ocr.evaluation.calibration.CalibrationReport` collects them.
+            (N, 2) or pairs: confidence in 0..1, of lines the `joint_confidence`, and whether it
+            was right.
 
         Returns
         -------
@@ -118,7 +136,7 @@ class Calibrator:
         return _sigmoid(self.word_slope * log_odds(confidences) + self.word_offset)
 
     def line_probability(self, confidences):
-        """Return the probabilities that lines of these raw confidences are wholly right."""
+        """Return the probabilities that lines of these `joint_confidence` are wholly right."""
         return _sigmoid(self.line_slope * log_odds(confidences) + self.line_offset)
 
     def apply(self, hypothesis):
@@ -136,7 +154,7 @@ class Calibrator:
         """
         words = self.word_probability([word.confidence for word in hypothesis.words])
         return dataclasses.replace(
-            hypothesis, confidence=float(self.line_probability(hypothesis.confidence)),
+            hypothesis, confidence=float(self.line_probability(joint_confidence(hypothesis))),
             words=tuple(word._replace(confidence=float(p))
                         for word, p in zip(hypothesis.words, words)))
 

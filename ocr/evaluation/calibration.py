@@ -164,7 +164,7 @@ class CalibrationReport:
     Attributes
     ----------
     word_outcomes, line_outcomes : list of (float, bool)
-        As `Calibrator.fit` takes them.
+        Confidence, and whether it was right.
 
     Raises
     ------
@@ -206,23 +206,6 @@ class CalibrationReport:
             raise DataError(f"{len(references)} references for {len(hypotheses)} readings")
         for reference, hypothesis in zip(references, hypotheses):
             self.update(reference, hypothesis)
-
-    def calibrated(self, calibrator):
-        """Return a report of the same outcomes with calibrated confidences.
-
-        Parameters
-        ----------
-        calibrator : Calibrator
-            Fitted on other lines, or the scores flatter it.
-
-        Returns
-        -------
-        CalibrationReport
-        """
-        report = CalibrationReport(self.bins, self.thresholds)
-        report.word_outcomes = _mapped(calibrator.word_probability, self.word_outcomes)
-        report.line_outcomes = _mapped(calibrator.line_probability, self.line_outcomes)
-        return report
 
     def summary(self):
         """Return a `CalibrationSummary`."""
@@ -284,11 +267,6 @@ class CalibrationReport:
                              f"<title>{name}</title><style>{_STYLE}svg{{max-width:100%;"
                              f"height:auto}}</style><h1>{name}</h1>{_svg(shapes)}"
                              f"<pre>{html.escape(self.table())}</pre></html>\n")
-
-
-def _mapped(probability, outcomes):
-    values = probability([confidence for confidence, _ in outcomes])
-    return [(float(value), correct) for value, (_, correct) in zip(values, outcomes)]
 
 
 def _reliability(outcomes, bins, thresholds):

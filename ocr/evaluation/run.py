@@ -5,7 +5,7 @@ import time
 
 from ..correction import PipelineConfig, build_pipeline
 from ..decoding import DecoderConfig
-from ..decoding.calibration import Calibrator
+from ..decoding.calibration import Calibrator, joint_confidence
 from ..exceptions import DataError
 from .calibration import CalibrationReport, line_outcomes, word_outcomes
 from .report import EvaluationReport, SystemResult
@@ -93,5 +93,6 @@ def calibrate(config, logits, texts, alphabet):
     words, lines = [], []
     for text, hypotheses in zip(texts, build_pipeline(config, alphabet).decode(logits)):
         words += word_outcomes(text, hypotheses[0])
-        lines += line_outcomes(text, hypotheses[0])
+        [(_, right)] = line_outcomes(text, hypotheses[0])
+        lines.append((joint_confidence(hypotheses[0]), right))
     return dataclasses.replace(config, calibration=Calibrator.fit(words, lines).to_dict())

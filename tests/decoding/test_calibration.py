@@ -113,7 +113,8 @@ def test_apply():
     words = (Span("a", 0, 1, 0.9), Span("b", 2, 4, 0.5))
     raw = Hypothesis("a b", -2.0, 0.7, characters, words, -1.5, -0.5)
     done = Calibrator(0.5, -1.0, 2.0, 1.0).apply(raw)
-    assert done.confidence == pytest.approx(1 / (1 + math.exp(-1) / (0.7 / 0.3) ** 2))
+    joint = 0.7 ** 3
+    assert done.confidence == pytest.approx(1 / (1 + math.exp(-1) / (joint / (1 - joint)) ** 2))
     assert [w.confidence for w in done.words] == pytest.approx(
         [1 / (1 + math.e / 3), 1 / (1 + math.e)])
     assert [(w.text, w.start, w.end) for w in done.words] == [("a", 0, 1), ("b", 2, 4)]
@@ -121,7 +122,9 @@ def test_apply():
     assert (done.text, done.score, done.logit_score, done.lm_score) == ("a b", -2.0, -1.5, -0.5)
     assert all(type(c) is float for c in (done.confidence, done.words[0].confidence))
     same = IDENTITY.apply(raw)
-    assert same.confidence == pytest.approx(0.7)
+    assert same.confidence == pytest.approx(joint)
+    longer = Hypothesis("abcd", 0.0, 0.7)
+    assert IDENTITY.apply(longer).confidence < same.confidence
     assert [w.confidence for w in same.words] == pytest.approx([0.9, 0.5])
     empty = Calibrator(0.5, -1.0, 2.0, 1.0).apply(Hypothesis("", 0.0, 1.0))
     assert empty.words == () and 0.99 < empty.confidence <= 1
