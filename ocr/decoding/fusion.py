@@ -1,5 +1,6 @@
 """Prefix beam search with a character n-gram in it, and a model of word forms beside."""
 
+import heapq
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from .parallel import ParallelDecoder, merge_blanks
 __all__ = ["FusionDecoder"]
 
 _NEVER = -math.inf
+_NOTHING = (_NEVER, _NEVER)
 _NATURAL = math.log(10.0)
 
 #: Share of a model's probability that the alphabet must be able to write.
@@ -244,44 +246,65 @@ class FusionDecoder(ParallelDecoder):
     def _search(self, scores):
         """Return {prefix: (log probability ending in a blank, in its last character)}."""
         config, blank, space = self.config, self.alphabet.blank, self._space
-        width, prune, bonus = config.beam_width, config.beam_prune_logp, max(config.beta, 0.0)
+        width, prune = config.beam_width, config.beam_prune_logp
+        # What a further character can add to the score of a prefix, at most.
+        bonus = max(config.beta, 0.0) + (max(config.hotword_weight, 0.0) if self._hotwords else 0.0)
         beams = {self._root(): (0.0, _NEVER)}
         for row in scores:
             tried = np.flatnonzero(row > config.token_min_logp)
             if not len(tried):
-                tried = [row.argmax()]
-            candidates = [(int(c), float(row[c])) for c in tried]
+                tried = row.argmax(keepdims=True)
+            likely = {label: float(row[label]) for label in tried[np.argsort(-row[tried])].tolist()}
+            skip = likely.pop(blank, _NEVER)
+            totals = [_add(*ends) for ends in beams.values()]
             # The best prefix can stay as it is: what falls short of that, less the pruning, is
             # not kept, so it need not be scored.
             floor = prune + float(row[blank]) + max(
-                _add(*ends) + node.lm for node, ends in beams.items())
-            found = {}
-            for node, (in_blank, in_label) in beams.items():
-                total = _add(in_blank, in_label)
-                for label, score in candidates:
-                    if label == blank:
-                        old = found.get(node)
-                        found[node] = (total + score, _NEVER) if old is None else (
-                            _add(old[0], total + score), old[1])
-                        continue
+                total + node.lm for total, node in zip(totals, beams))
+            found, unscored = {}, []
+            for total, (node, (in_blank, in_label)) in zip(totals, beams.items()):
+                if skip > _NEVER:
+                    old = found.get(node)
+                    found[node] = (total + skip, _NEVER if old is None else old[1])
+                own, children, most = node.label, node.children, total + node.lm + bonus
+                if own in likely:
+                    old = found.get(node, _NOTHING)
+                    found[node] = (old[0], _add(old[1], in_label + likely[own]))
+                for label, score in likely.items():
+                    if most + score < floor:
+                        break
                     reach = total + score
-                    if label == node.label:
-                        stay = in_label + score
-                        old = found.get(node)
-                        found[node] = (_NEVER, stay) if old is None else (
-                            old[0], _add(old[1], stay))
+                    if label == own:
                         # The same character again needs a blank between.
                         reach = in_blank + score
-                    if reach + node.lm + bonus < floor or (
-                            label == space and node.label in (None, space)):
+                    if label == space and own in (None, space):
                         continue
-                    child = node.children.get(label) or self._extend(node, label)
-                    old = found.get(child)
-                    found[child] = (_NEVER, reach) if old is None else (
-                        old[0], _add(old[1], reach))
+                    child = children.get(label)
+                    if child is None:
+                        unscored.append((reach + node.lm + bonus, len(unscored), node, label,
+                                         reach))
+                    else:
+                        old = found.get(child, _NOTHING)
+                        found[child] = (old[0], _add(old[1], reach))
+            self._score_best(unscored, found, width)
             ranked = sorted(((_add(*ends) + node.lm, i) for i, (node, ends) in
                              enumerate(found.items())), reverse=True)[:width]
             items = list(found.items())
             least = ranked[0][0] + prune
             beams = {items[i][0]: items[i][1] for score, i in ranked if score >= least}
         return beams
+
+    def _score_best(self, unscored, found, width):
+        """Add to `found` those new prefixes that can be among the best `width`.
+
+        Asking the language model is what costs: prefixes are taken by what they can reach at
+        most, and those that even so would fall out are never scored.
+        """
+        best = heapq.nlargest(width, (_add(*ends) + node.lm for node, ends in found.items()))
+        heapq.heapify(best)
+        for most, _, node, label, reach in sorted(unscored, reverse=True):
+            if len(best) == width and most < best[0]:
+                break
+            child = self._extend(node, label)
+            found[child] = (_NEVER, reach)
+            (heapq.heappush if len(best) < width else heapq.heappushpop)(best, reach + child.lm)
