@@ -21,6 +21,9 @@ METRICS = ("cer", "wer", "cer+wer")
 _USUAL_TRIALS = 80
 _FEWEST_LINES = 30
 
+#: Lines whose decoding is timed: enough that starting processes weighs little.
+_SAMPLE = 64
+
 #: Steps of the finer search, as shares of each setting's own.
 _SCALES = (1.0, 0.5, 0.25)
 
@@ -161,7 +164,7 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
     began = time.monotonic()
     pipeline = build_pipeline(config, alphabet, base)
     order = np.random.default_rng(seed).permutation(len(texts))
-    affordable = _affordable_lines(pipeline, [logits[i] for i in order[:16]], budget_minutes)
+    affordable = _affordable_lines(pipeline, [logits[i] for i in order[:_SAMPLE]], budget_minutes)
     chosen = np.sort(order[:min(max_lines or len(texts), affordable)])
     logits, texts = [logits[i] for i in chosen], [texts[i] for i in chosen]
     greedy = _greedy_trial(logits, texts, alphabet, metric)
@@ -277,15 +280,18 @@ class _Search:
         return best
 
     def _widen(self, best, widest):
-        found = [best]
-        for width in sorted({8, 16, 32, widest}):
-            for floor in (-3.0, -5.0, -7.0, -9.0):
+        # First the width, then the pruning at the best of them.
+        for settings in ([{"beam_width": width} for width in sorted({8, 16, 32, widest})],
+                         [{"token_min_logp": floor} for floor in (-3.0, -5.0, -7.0, -9.0)]):
+            found = [best]
+            for values in settings:
                 if self.spent():
                     break
                 found.append(self.attempt(dataclasses.replace(
                     best["config"], decoder=dataclasses.replace(
-                        best["config"].decoder, beam_width=width, token_min_logp=floor))))
-        top = min(found, key=lambda t: t["objective"])
-        near = [t for t in found if t["cer"] <= top["cer"] + _NEGLIGIBLE
-                and t["wer"] <= top["wer"] + _NEGLIGIBLE]
-        return max(near, key=lambda t: t["lines_per_second"])
+                        best["config"].decoder, **values))))
+            top = min(found, key=lambda t: t["objective"])
+            near = [t for t in found if t["cer"] <= top["cer"] + _NEGLIGIBLE
+                    and t["wer"] <= top["wer"] + _NEGLIGIBLE]
+            best = max(near, key=lambda t: t["lines_per_second"])
+        return best
