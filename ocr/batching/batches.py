@@ -161,20 +161,22 @@ class TrainingBatches:
         self.prepared, self.labels, self.batch_size = prepared, labels, batch_size
         self.augmentation, self.seed, self.workers, self.pool = augmentation, seed, workers, pool
         self.frame_count = frame_count
-        self._needed = [frames_needed(label) for label in labels]
-        report, usable = prepared.dataset.report, []
-        for index, sample in enumerate(prepared.dataset.samples):
+        # Arrays, and samples only where one is reported: there may be millions of lines.
+        self._needed = np.fromiter(map(frames_needed, labels), np.int32, len(labels))
+        report, samples = prepared.dataset.report, prepared.dataset.samples
+        usable = np.zeros(len(labels), bool)
+        for index, needed in enumerate(self._needed):
             frames = frame_count(input_width(int(prepared.widths[index]), prepared.preprocess))
-            if not labels[index]:
-                report.add(sample.id, "empty transcript", "CTC cannot learn from it")
-            elif self._needed[index] > frames:
-                report.add(sample.id, "infeasible for CTC",
-                           f"{self._needed[index]} frames needed for {sample.text!r}, "
+            if not needed:
+                report.add(samples[index].id, "empty transcript", "CTC cannot learn from it")
+            elif needed > frames:
+                report.add(samples[index].id, "infeasible for CTC",
+                           f"{needed} frames needed for {samples[index].text!r}, "
                            f"the image gives {frames}")
             else:
-                usable.append(index)
-        self.usable = np.array(usable, dtype=np.int64)
-        if not usable:
+                usable[index] = True
+        self.usable = np.flatnonzero(usable)
+        if not len(self.usable):
             raise TrainingError(f"{prepared.dataset.name} ({prepared.dataset.split}): "
                                 f"no line can be trained on; {report}")
 

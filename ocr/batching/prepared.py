@@ -105,7 +105,9 @@ class PreparedLines:
     def _take(self, dataset, lines, widths, failures):
         for index, reason in failures.items():
             dataset.report.add(dataset[index].id, "unreadable image", reason)
-        readable = [i for i in range(len(dataset)) if i not in failures]
+        whole = np.ones(len(dataset), bool)
+        whole[list(failures)] = False
+        readable = np.flatnonzero(whole)
         report = dataset.report
         self.dataset = dataset.subset(readable)
         self.dataset.report = report

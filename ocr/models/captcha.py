@@ -75,7 +75,7 @@ class Captcha(LineNetwork):
             self.drop = nn.Dropout(config.dense_dropout)
             self.encoder, size = nn.HybridSequential(), config.dense
             for hidden in config.hidden:
-                self.encoder.add(BiLSTM(hidden, size, config.dropout))
+                self.encoder.add(BiLSTM(hidden, size, config.dropout, forget_bias=1.0))
                 size = 2 * hidden
             self.output = nn.Dense(num_classes, flatten=False, in_units=size)
 

@@ -1,6 +1,6 @@
 """Bidirectional recurrent layers over lines of unequal length."""
 
-from ..backend import gluon, nn, rnn
+from ..backend import gluon, mx, nn, rnn
 
 __all__ = ["BiGRU", "BiLSTM"]
 
@@ -13,11 +13,12 @@ class _Bidirectional(gluon.HybridBlock):
 
     _layer = None
 
-    def __init__(self, hidden, input_size, dropout=0.0, **kwargs):
+    def __init__(self, hidden, input_size, dropout=0.0, layer_options=None, **kwargs):
         super().__init__(**kwargs)
+        options = {"input_size": input_size, **(layer_options or {})}
         with self.name_scope():
-            self.ahead = self._layer(hidden, input_size=input_size)
-            self.back = self._layer(hidden, input_size=input_size)
+            self.ahead = self._layer(hidden, **options)
+            self.back = self._layer(hidden, **options)
             # As in Keras: a dropped input is dropped in all frames, anew in each direction.
             self.drop = nn.Dropout(dropout, axes=(0,))
 
@@ -52,6 +53,12 @@ class BiLSTM(_Bidirectional):
     input_size : int
     dropout : float
         Of the inputs, one mask for all frames of a line.
+    forget_bias : float
+        The forget gates' bias at the start: 0, or 1 as in Keras.
     """
 
     _layer = rnn.LSTM
+
+    def __init__(self, hidden, input_size, dropout=0.0, forget_bias=0.0, **kwargs):
+        options = {"i2h_bias_initializer": mx.init.LSTMBias(forget_bias)} if forget_bias else {}
+        super().__init__(hidden, input_size, dropout, options, **kwargs)

@@ -2,6 +2,8 @@
 
 import os
 import time
+from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,6 +29,19 @@ __all__ = ["Trainer", "train"]
 FREE_ON_RESUME = {("output",), ("training", "device"), ("training", "workers"),
                   ("training", "checkpoint_minutes"), ("training", "log_images"),
                   ("data", "cache")}
+
+
+class _Labels(Sequence):
+    """The encoded transcripts of samples, each made when it is asked for."""
+
+    def __init__(self, alphabet, samples):
+        self._alphabet, self._samples = alphabet, samples
+
+    def __len__(self):
+        return len(self._samples)
+
+    def __getitem__(self, index):
+        return self._alphabet.encode(self._samples[index].text)
 
 
 class Trainer:
@@ -98,7 +113,7 @@ class Trainer:
         return os.path.join(self.config.output, f"{name}.ckpt")
 
     def _prepare(self, dataset):
-        encodable, labels = [], []
+        encodable = array("q")
         for index, sample in enumerate(dataset.samples):
             if unknown := self.alphabet.unknown(sample.text):
                 dataset.report.add(sample.id, "outside the alphabet",
@@ -108,8 +123,8 @@ class Trainer:
         usable = dataset.subset(encodable)
         usable.report = dataset.report
         prepared = PreparedLines(usable, self.config.preprocess, self.config.data.cache)
-        labels = [self.alphabet.encode(s.text) for s in prepared.dataset.samples]
-        return prepared, labels
+        labels = _Labels(self.alphabet, prepared.dataset.samples)
+        return prepared, labels if usable.stream else list(labels)
 
     # -- state ----------------------------------------------------------------------------
 

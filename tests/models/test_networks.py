@@ -87,6 +87,32 @@ def test_flor_without_row_pooling_has_all_rows():
                                                   nd.array([8]))[0].shape == (1, 2, 7)
 
 
+def test_flor_prelu_is_mxnets():
+    net = tiny("flor")
+    slope, rng = net.blocks[1].prelu, np.random.default_rng(2)
+    x = nd.array(rng.normal(size=(2, 4, 5, 6)))
+    given_back = []
+    for function in (slope, lambda x: nd.LeakyReLU(x, slope.alpha.data(), act_type="prelu")):
+        x.attach_grad()
+        with autograd.record():
+            y = function(x)
+        y.backward(nd.array(np.random.default_rng(3).normal(size=x.shape)))
+        given_back.append([v.asnumpy() for v in (y, x.grad, slope.alpha.grad())])
+    for ours, theirs in zip(*given_back):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert np.abs(given_back[0][2]).min() > 1e-3
+
+
+def test_captcha_starts_with_keras_forget_gates():
+    net = get_model("captcha", 7, **TINY["captcha"])
+    net.initialize(mx.init.Xavier())
+    for key, parameter in net._collect_params_with_prefix().items():
+        if key.startswith("encoder") and key.endswith("bias"):
+            gates = parameter.data().asnumpy().reshape(4, -1)
+            # Of the two biases one is 1.
+            assert (gates[1] == ("i2h" in key)).all() and not gates[[0, 2, 3]].any()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_padding_never_changes_a_line(name):
     net = tiny(name)

@@ -1,0 +1,134 @@
+"""Packing and loading lines: lines per second of a table against HDF5; memory of a long list.
+
+    python experiments/benchmarks/loading.py [--config YAML] [--lines N] [--size WxH]
+    python experiments/benchmarks/loading.py --rows 1000000
+
+The first packs the training split of a config (a table of images by default) into HDF5 files,
+reads every image of each source in random order, and prints lines per second of this process's
+own CPU time, which other work on the machine changes little, and of the clock. The second opens
+an index list of so many rows as training does, streaming, and prints the memory of the process
+at each step; the rows name one image by as many paths.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from functools import partial
+
+import numpy as np
+
+from ocr.config import from_mapping, read_yaml
+from ocr.data import open_dataset
+from ocr.data.hdf5 import PackSettings, pack_lines
+from ocr.training import ExperimentConfig
+from ocr.training.sources import make_alphabet, open_split
+
+CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "copiste_first.yaml")
+
+
+def timed(name, lines, work):
+    """Print how many lines a second `work` goes through; returns what it returns."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{name:34}  {lines / cpu:9.0f}  {lines / wall:9.0f}", flush=True)
+    return result
+
+
+def read_all(dataset, order):
+    for index in order:
+        dataset.image(int(index))
+
+
+def sources(config_path, limit, size):
+    """Print the rates of the table, of packing, and of reading what was packed."""
+    config = from_mapping(ExperimentConfig, read_yaml(config_path))
+    dataset = open_split(config.data, "train")
+    dataset = dataset.subset(range(min(limit, len(dataset))))
+    order = np.random.default_rng(1).permutation(len(dataset))
+    alphabet = make_alphabet("data", dataset)
+    print(f"{dataset.name}, {len(dataset)} lines\n{'':34}  per CPU s      per s")
+    # Twice: the files are in the system's cache the second time, as those packed will be.
+    read_all(dataset, order)
+    timed(f"reading {config.data.source}", len(order), partial(read_all, dataset, order))
+    width, height = map(int, size.split("x"))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, settings in (
+                ("as stored, lzf", PackSettings()),
+                ("as stored, gzip", PackSettings(compression="gzip")),
+                ("as stored, no compression", PackSettings(compression="none")),
+                (f"{size}, lzf", PackSettings(height=height, width=width))):
+            path = os.path.join(folder, "lines.hdf5")
+            timed(f"packing {name}", len(order), partial(
+                pack_lines, path, {"train": dataset}, alphabet, settings, progress=False))
+            packed = open_dataset("hdf5", path=path)
+            timed(f"reading {name} ({os.path.getsize(path) / 1e6:.0f} MB)", len(order),
+                  partial(read_all, packed, order))
+
+
+def memory(step):
+    """Print the memory of this process: its own, and that of mapped files, which can be dropped."""
+    with open("/proc/self/status", encoding="ascii") as source:
+        sizes = dict(line.split(":", 1) for line in source)
+    own, mapped = (int(sizes[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+    print(f"{step:34}  {own:7.0f} MiB and {mapped:4.0f} of files", flush=True)
+
+
+def long_list(rows):
+    """Open an index list of `rows` rows as training does; print the memory at each step."""
+    from PIL import Image
+
+    from ocr.batching import PreparedLines, TrainingBatches
+    from ocr.training.trainer import _Labels
+    from ocr.transforms import PreprocessConfig
+
+    with tempfile.TemporaryDirectory() as folder:
+        rng = np.random.default_rng(1)
+        Image.fromarray(rng.integers(0, 255, (32, 280), np.uint8)).save(f"{folder}/line.png")
+        # Six folders that are all the same one make a million paths of one image.
+        for digit in range(10):
+            os.symlink(".", f"{folder}/{digit}")
+        with open(f"{folder}/characters.txt", "w", encoding="utf-8") as out:
+            out.writelines(f"{chr(0x4E00 + k)}\n" for k in range(5990))
+        with open(f"{folder}/rows.txt", "w", encoding="utf-8") as out:
+            for row in range(rows):
+                indices = " ".join(map(str, rng.integers(0, 5990, 10)))
+                out.write(f"{'/'.join(f'{row:07d}')}/line.png {indices}\n")
+        print(f"{rows} rows, {os.path.getsize(f'{folder}/rows.txt') / 2 ** 20:.0f} MiB")
+        memory("before")
+        dataset = open_dataset("index", path=f"{folder}/rows.txt", stream=True,
+                               characters=f"{folder}/characters.txt")
+        memory("opened")
+        alphabet = dataset.codec.alphabet()
+        prepared = PreparedLines(dataset, PreprocessConfig(height=32, width=280, margin=0))
+        memory("images measured")
+        batches = TrainingBatches(prepared, _Labels(alphabet, prepared.dataset.samples), 64, None,
+                                  1, lambda width: width // 8)
+        memory("labels checked, ready to train")
+        began, read = time.process_time(), 0
+        for batch in batches.epoch(0):
+            read += len(batch)
+            if read >= 20_000:
+                break
+        rate = read / (time.process_time() - began)
+        memory(f"{read} lines read, {rate:.0f} per CPU s")
+
+
+def main():
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default=CONFIG, metavar="YAML")
+    parser.add_argument("--lines", type=int, default=1000)
+    parser.add_argument("--size", default="1024x128", metavar="WxH")
+    parser.add_argument("--rows", type=int)
+    arguments = parser.parse_args()
+    if arguments.rows:
+        long_list(arguments.rows)
+    else:
+        sources(arguments.config, arguments.lines, arguments.size)
+
+
+if __name__ == "__main__":
+    main()

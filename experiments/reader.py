@@ -1,0 +1,69 @@
+"""From a YAML file to an exact-match score and a picture: what readers of short labels share."""
+
+import os
+
+from ocr.cli.main import main as ocr
+from ocr.config import apply_overrides, from_mapping, read_yaml
+from ocr.decoding import DecoderConfig
+from ocr.evaluation.grid import label_grid
+from ocr.evaluation.run import evaluate
+from ocr.exceptions import OCRError
+from ocr.recognition import Recogniser
+from ocr.training import ExperimentConfig
+from ocr.training.sources import open_split
+
+__all__ = ["run"]
+
+
+def run(config_path, arguments, splits, shown=40, font=None):
+    """Train (or resume), read splits by best path, print how many lines are read exactly.
+
+    Writes ``OUTPUT/SPLIT.json``, the report, and ``OUTPUT/SPLIT.png``, a picture of readings.
+
+    Parameters
+    ----------
+    config_path : str
+    arguments : list of str
+        ``key=value`` overrides, and perhaps ``--resume``.
+    splits : sequence of {"train", "validation", "test"}
+    shown : int
+        Lines in the picture; 0 for none.
+    font : str, optional
+        For the picture, where DejaVu Sans lacks the characters.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    overrides = [a for a in arguments if a != "--resume"]
+    if status := ocr(["train", "--config", config_path, *arguments]):
+        return status
+    try:
+        config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
+        recogniser = Recogniser(os.path.join(config.output, "best.ckpt"), config.training.device)
+        for split in splits:
+            _read(recogniser, config, split, shown, font)
+    except OCRError as error:
+        print(f"error: {error}")
+        return 2
+    return 0
+
+
+def _read(recogniser, config, split, shown, font):
+    report, prepared, _ = evaluate(recogniser, open_split(config.data, split),
+                                   [DecoderConfig("greedy")], cache=config.data.cache)
+    [system] = report.systems
+    scores = report.summaries[system.name]
+    path = os.path.join(config.output, split)
+    report.save_json(f"{path}.json")
+    if shown:
+        count = min(shown, len(prepared))
+        label_grid([prepared.dataset.image(i) for i in range(count)], report.references[:count],
+                   system.hypotheses[:count], f"{path}.png", font=font)
+    if len(prepared.dataset.report):
+        print(f"{split}: {prepared.dataset.report}")
+    right = scores.lines - scores.wrong_lines
+    print(f"{report.data}, {split}: {right} of {scores.lines} read exactly "
+          f"({100 * right / scores.lines:.2f}%), CER {100 * scores.cer:.2f}%, "
+          f"{scores.lines / system.seconds:.0f} lines/s")

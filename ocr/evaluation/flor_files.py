@@ -1,0 +1,185 @@
+"""The text files that Flor's system writes: predictions, and reports of training and scoring.
+
+Whoever has scripts that read its ``predict.txt``, ``train.txt`` and ``evaluate.txt`` can go on
+using them; `read_predictions` reads its predictions, for scores or denoising data of ours.
+"""
+
+from datetime import timedelta
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+from ..exceptions import DataError, MissingDataError
+from ..files import write_text
+
+__all__ = ["write_predictions", "read_predictions", "line_means", "write_training_report",
+           "write_evaluation_report"]
+
+_TRUTH, _READING = "TE_L", "TE_P"
+
+
+def write_predictions(path, references, readings):
+    """Write a row ``TE_L truth`` and a row ``TE_P reading`` for each line.
+
+    Parameters
+    ----------
+    path : str
+    references, readings : sequence of str
+        Equally many, without line breaks.
+
+    Raises
+    ------
+    DataError
+        They are not; nothing is written then.
+    """
+    if len(references) != len(readings):
+        raise DataError(f"{len(references)} references for {len(readings)} readings")
+    rows = []
+    for number, pair in enumerate(zip(references, readings), 1):
+        for tag, text in zip((_TRUTH, _READING), pair):
+            if "\n" in text or "\r" in text:
+                raise DataError(f"{path}: line {number} holds a line break: {text!r}")
+            rows.append(f"{tag} {text}\n")
+    write_text(path, "".join(rows))
+
+
+def read_predictions(path):
+    """Read a predictions file.
+
+    Parameters
+    ----------
+    path : str
+        UTF-8; empty rows are passed over.
+
+    Returns
+    -------
+    references, readings : list of str
+        Equally many, exactly as they stand behind their tag and one space.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        No such file; not UTF-8; a row of another kind, or truth and reading not in turn. The
+        message names the row.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as source:
+            rows = source.read().replace("\r\n", "\n").split("\n")
+    except FileNotFoundError:
+        raise MissingDataError(f"{path}: no such predictions file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = error.object[:error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    found = {_TRUTH: [], _READING: []}
+    expected, other = _TRUTH, _READING
+    for number, row in enumerate(rows, 1):
+        if not row:
+            continue
+        tag, _, text = row.partition(" ")
+        if tag != expected:
+            raise DataError(f"{path}, line {number}: expected a row {expected} ..., "
+                            f"found {row[:40]!r}")
+        found[tag].append(text)
+        expected, other = other, expected
+    if expected == _READING:
+        raise DataError(f"{path}: the last {_TRUTH} has no {_READING}")
+    return found[_TRUTH], found[_READING]
+
+
+def line_means(references, readings):
+    """Return (CER, WER, SER) as Flor's system computes them.
+
+    Edits are divided by the length of the longer of truth and reading, line by line, and the
+    mean is taken over lines, which is lower than the corpus-level rate where readings run long.
+    A line of two empty texts counts 0. All three are NaN where there are no lines.
+    """
+    if len(references) != len(readings):
+        raise DataError(f"{len(references)} references for {len(readings)} readings")
+    rows = []
+    for truth, reading in zip(references, readings):
+        sides = ((truth, reading), (truth.split(), reading.split()))
+        rows.append([Levenshtein.distance(a, b) / max(len(a), len(b), 1) for a, b in sides]
+                    + [float(truth != reading)])
+    return tuple(np.mean(rows, axis=0)) if rows else (float("nan"),) * 3
+
+
+def write_training_report(path, history, train_lines, validation_lines, batch_size):
+    """Write the report of a training.
+
+    Parameters
+    ----------
+    path : str
+    history : list of dict
+        As `ocr.training.train` returns it. The best epoch is the one with the lowest validation
+        CER (Flor's own report has the lowest validation loss), times are without validation.
+    train_lines, validation_lines : int
+        Lines trained and validated on.
+    batch_size : int
+
+    Raises
+    ------
+    DataError
+        No epoch of the history was validated.
+    """
+    validated = [entry for entry in history if "validation_cer" in entry]
+    if not validated:
+        raise DataError(f"{path}: no epoch was validated")
+    best = min(validated, key=lambda entry: entry["validation_cer"])
+    seconds = sum(train_lines / entry["lines_per_second"] for entry in history)
+    epoch = seconds / len(history)
+    write_text(path, f"""\
+Total train images:      {train_lines}
+Total validation images: {validation_lines}
+Batch:                   {batch_size}
+
+Total time:              {timedelta(seconds=seconds)}
+Time per epoch:          {timedelta(seconds=epoch)}
+Time per item:           {timedelta(seconds=epoch / train_lines)}
+
+Total epochs:            {len(history)}
+Best epoch               {best['epoch']}
+
+Training loss:           {best['train_loss']:.8f}
+Validation loss:         {best['validation_loss']:.8f}
+""")
+
+
+def write_evaluation_report(path, report, name):
+    """Write the scores of a system.
+
+    Parameters
+    ----------
+    path : str
+    report : EvaluationReport
+    name : str
+        Of the system. Its corpus-level rates come first, those of `line_means` after them.
+
+    Raises
+    ------
+    DataError
+        No such system.
+    """
+    systems = {system.name: system for system in report.systems}
+    if name not in systems:
+        raise DataError(f"{path}: the report has no system {name!r}; "
+                        f"known: {', '.join(systems)}")
+    scores, seconds = report.summaries[name], systems[name].seconds or 0.0
+    rules = f" ({', '.join(report.normalise)} normalised)" if report.normalise else ""
+    means = line_means(report.references, systems[name].hypotheses)
+    write_text(path, f"""\
+Total test images:    {scores.lines}
+Total time:           {timedelta(seconds=seconds)}
+Time per item:        {timedelta(seconds=seconds / max(scores.lines, 1))}
+
+Metrics{rules}:
+Character Error Rate: {scores.cer:.8f}
+Word Error Rate:      {scores.wer:.8f}
+Sequence Error Rate:  {scores.ser:.8f}
+
+Means over lines{rules}:
+Character Error Rate: {means[0]:.8f}
+Word Error Rate:      {means[1]:.8f}
+Sequence Error Rate:  {means[2]:.8f}
+""")
