@@ -1,16 +1,18 @@
 """Decoders and correctors on the same stored logits: CER, WER and lines per second, one table.
 
     python experiments/benchmarks/decoding.py --checkpoint runs/copiste/best.ckpt \\
-        --words NAME [--characters NAME] [--wordforms NAME] [--tuned] [--split validation]
+        --words NAME [--characters NAME] [--wordforms NAME] [--pipeline FILE ...]
 
-Our own decoders run at several beam widths, all that was tuned for the checkpoint runs as
-tuned; beside them whichever of these peers is installed, on the same logits in the same run:
-pyctcdecode at its defaults (alone, and with its own process pool), ctc-beam-decoder,
-flashlight-text and fast-ctc-decode. Times are of decoding alone, network excluded; language
-models are loaded before the clock starts. Logits are kept beside the checkpoint.
+Our own decoders run at several beam widths, with the weights tuned for the checkpoint where
+there are some; tuned chains (--pipeline, or beside the checkpoint) run as tuned; beside them
+whichever of these peers is installed, on the same logits in the same run: pyctcdecode at its
+defaults (alone, and with its own process pool), ctc-beam-decoder, flashlight-text and
+fast-ctc-decode. Times are of decoding alone, network excluded; language models are loaded before
+the clock starts. Logits are kept beside the checkpoint.
 """
 
 import argparse
+import dataclasses
 import multiprocessing
 import os
 import time
@@ -54,9 +56,9 @@ class Table:
         self.logits, self.texts, self.rounds = logits, texts, rounds
         print(f"{'system':44}  CER %  WER %  lines/s", flush=True)
 
-    def row(self, name, decode):
+    def row(self, name, decode, once=False):
         seconds = []
-        for _ in range(self.rounds):
+        for _ in range(1 if once else self.rounds):
             began = time.perf_counter()
             readings = decode(self.logits)
             seconds.append(time.perf_counter() - began)
@@ -165,6 +167,8 @@ def main():
     parser.add_argument("--words", help="word n-gram")
     parser.add_argument("--characters", help="character n-gram")
     parser.add_argument("--wordforms", help="word-form n-gram")
+    parser.add_argument("--pipeline", action="append", default=[], metavar="FILE",
+                        help="a tuned chain (ocr tune --output)")
     parser.add_argument("--rounds", type=int, default=2, help="the fastest counts")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
@@ -172,19 +176,28 @@ def main():
     print(f"{len(texts)} lines, split {arguments.split}, {os.cpu_count()} cores")
     table = Table(logits, texts, arguments.rounds)
     table.row("greedy", own(DecoderConfig("greedy"), alphabet))
-    for name in sorted(_tuned_names(arguments.checkpoint)):
-        pipeline = build_pipeline(load_pipeline(tuned_path(arguments.checkpoint, name)), alphabet)
-        table.row(f"{name}, tuned", lambda lines, p=pipeline: [
-            line[0].text for line in p.decode(lines)])
+    tuned = {name: load_pipeline(tuned_path(arguments.checkpoint, name))
+             for name in sorted(_tuned_names(arguments.checkpoint))}
+    chains = {f"{name}, tuned": config for name, config in tuned.items()}
+    chains.update((os.path.splitext(os.path.basename(path))[0], load_pipeline(path))
+                  for path in arguments.pipeline)
+    for name, config in chains.items():
+        pipeline = build_pipeline(config, alphabet)
+        # Correctors remember what they saw: a second round would be faster than any first.
+        table.row(name, lambda lines, p=pipeline: [line[0].text for line in p.decode(lines)],
+                  once=bool(config.correctors))
+    models = {"beam": {}}
+    if arguments.words:
+        models["beam-lm"] = {"lm": arguments.words}
+    if arguments.characters:
+        models["beam-char"] = {"lm": arguments.characters, "words": arguments.wordforms,
+                               **({} if "beam-char" in tuned else {"alpha": 0.7})}
     for width in WIDTHS:
-        table.row(f"beam, width {width}", own(DecoderConfig("beam", beam_width=width), alphabet))
-        if arguments.words:
-            table.row(f"beam-lm, width {width}", own(DecoderConfig(
-                "beam-lm", lm=arguments.words, beam_width=width), alphabet))
-        if arguments.characters:
-            table.row(f"beam-char, width {width}", own(DecoderConfig(
-                "beam-char", lm=arguments.characters, words=arguments.wordforms,
-                beam_width=width, alpha=0.7), alphabet))
+        for name, options in models.items():
+            config = tuned[name].decoder if name in tuned else DecoderConfig(name)
+            config = dataclasses.replace(config, **options, beam_width=width)
+            what = ", tuned weights" if name in tuned else ""
+            table.row(f"{name}{what}, width {width}", own(config, alphabet))
     print("peers, one process unless said:")
     for words in dict.fromkeys((None, arguments.words)):
         model = " + word n-gram" if words else ""
