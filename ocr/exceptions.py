@@ -9,7 +9,7 @@ clauses keep working.
 __all__ = [
     "OCRError", "ConfigError", "UnknownNameError", "DataError", "MissingDataError",
     "AlphabetError", "ModelError", "CheckpointError", "DeviceError", "TrainingError",
-    "DecodingError", "LanguageModelError",
+    "DecodingError", "LanguageModelError", "ExportError",
 ]
 
 
@@ -67,3 +67,7 @@ class DecodingError(OCRError, ValueError):
 
 class LanguageModelError(OCRError, ValueError):
     """A language model cannot be trained, read or used."""
+
+
+class ExportError(OCRError, ValueError):
+    """A network cannot be written in another format."""

@@ -1,12 +1,19 @@
-"""From a checkpoint and line images to logits."""
+"""From a trained model and line images to logits and text."""
 
+import contextlib
+import functools
+import os
+
+import numpy as np
 
 from .batching import PreparedLines, evaluation_batches
 from .checkpoint import load_checkpoint
 from .config import from_mapping
-from .exceptions import CheckpointError
+from .exceptions import CheckpointError, DataError
+from .transforms import image_columns, resize_line
 
-__all__ = ["Recogniser", "assign", "compute_logits", "load_weights", "weights_of"]
+__all__ = ["LineRecogniser", "Recogniser", "assign", "compute_logits", "load_weights",
+           "open_recogniser", "read_batches", "weights_of"]
 
 
 def assign(parameter, value):
@@ -65,27 +72,176 @@ def compute_logits(net, prepared, batch_size=16, context=None, workers=1, progre
     list of numpy.ndarray
         For each line, in order, its raw logits: float32, (frames, classes).
     """
-    from tqdm import tqdm
+    from .backend import mx
 
-    from .backend import mx, nd
+    read = functools.partial(_read_by_mxnet, net, context or mx.cpu())
+    return read_batches(read, prepared, batch_size, workers, progress)
 
-    context = context or mx.cpu()
+
+def _read_by_mxnet(net, context, images, widths):
+    from .backend import nd
+
+    net.check_input(images.shape)
+    logits, frames = net(nd.array(images, ctx=context), nd.array(widths, ctx=context))[:2]
+    return logits.asnumpy(), frames.asnumpy().astype(int)
+
+
+def read_batches(read, prepared, batch_size=16, workers=1, progress=False):
+    """Run a function over prepared lines, in batches of similar width.
+
+    Parameters
+    ----------
+    read : callable
+        (images (N, 1, height, W), widths (N,)) -> (logits (N, T, classes), frames (N,)).
+    prepared : PreparedLines
+    batch_size, workers, progress :
+        As for `compute_logits`.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        For each line, in order, its raw logits: float32, (frames, classes).
+    """
     results = [None] * len(prepared)
-    with tqdm(total=len(prepared), desc="reading", unit="line", leave=False,
-              disable=None if progress else True) as bar:
+    with _progress_bar(len(prepared), progress) as bar:
         for batch in evaluation_batches(prepared, batch_size, workers):
-            net.check_input(batch.images.shape)
-            logits, frames = net(nd.array(batch.images, ctx=context),
-                                 nd.array(batch.widths, ctx=context))[:2]
-            logits, frames = logits.asnumpy(), frames.asnumpy().astype(int)
+            logits, frames = read(batch.images, batch.widths)
             for row, index in enumerate(batch.indices):
                 results[index] = logits[row, :frames[row]]
-            bar.update(len(batch))
+            if bar is not None:
+                bar.update(len(batch))
     return results
 
 
-class Recogniser:
-    """A trained network with all it needs to read lines.
+def _progress_bar(total, progress):
+    if not progress:
+        return contextlib.nullcontext()
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc="reading", unit="line", leave=False, disable=None)
+
+
+class _Scaled:
+    """Images in memory, scaled as `PreparedLines` are."""
+
+    def __init__(self, images, preprocess):
+        self.preprocess, self._lines = preprocess, []
+        for index, image in enumerate(images):
+            try:
+                self._lines.append(resize_line(image, preprocess))
+            except DataError as error:
+                raise DataError(f"image {index}: {error}") from None
+        self.widths = np.array([line.shape[1] for line in self._lines], np.int64)
+
+    def __len__(self):
+        return len(self._lines)
+
+    def __getitem__(self, index):
+        return self._lines[index]
+
+
+class LineRecogniser:
+    """What reads lines, whatever runs the network; subclasses have `_read` and the attributes.
+
+    Attributes
+    ----------
+    alphabet : Alphabet
+    preprocess : PreprocessConfig
+    config : ExperimentConfig
+    state : dict
+        How far it was trained.
+    frame_pixels : float
+        Columns of the network's input that a frame stands for.
+    pipeline : PipelineConfig or None
+        Decoder and correctors that the model brings along.
+    """
+
+    pipeline = None
+    #: The decoder last used, by its settings.
+    _decoder = (None, None)
+
+    def prepare(self, dataset, cache=None):
+        """Return a dataset's lines scaled as this network reads them (`PreparedLines`)."""
+        return PreparedLines(dataset, self.preprocess, cache)
+
+    def logits(self, prepared, batch_size=16, progress=True):
+        """Return raw logits, one (frames, classes) float32 array for each prepared line."""
+        return read_batches(self._read, prepared, batch_size, progress=progress)
+
+    def logits_of_images(self, images, batch_size=16):
+        """Return the logits of grey images (list of uint8 (height, width) arrays).
+
+        Raises
+        ------
+        DataError
+            An image is not grey, not uint8 or empty; the message names its position.
+        """
+        return self.logits(_Scaled(images, self.preprocess), batch_size, progress=False)
+
+    def recognise(self, images, decoder=None, batch_size=16):
+        """Read line images.
+
+        Parameters
+        ----------
+        images : sequence of numpy.ndarray
+            Grey, uint8, (height, width), one line each.
+        decoder : str, DecoderConfig or PipelineConfig, optional
+            "greedy", another decoder's name, or settings; what the model brings along by
+            default, else greedy.
+        batch_size : int
+
+        Returns
+        -------
+        list of Hypothesis
+            The best reading of each line; positions are frames (see `columns_of`).
+
+        Raises
+        ------
+        DataError
+            As for `logits_of_images`.
+        """
+        from .decoding import DecoderConfig, build_decoder
+
+        decoder = decoder or self.pipeline or "greedy"
+        if isinstance(decoder, str):
+            decoder = DecoderConfig(decoder)
+        # One look: another thread may ask for another decoder.
+        known, built = self._decoder
+        if known != decoder:
+            if isinstance(decoder, DecoderConfig):
+                built = build_decoder(decoder, self.alphabet)
+            else:
+                from .correction import build_pipeline
+
+                built = build_pipeline(decoder, self.alphabet)
+            self._decoder = (decoder, built)
+        logits = self.logits_of_images(images, batch_size)
+        return [hypotheses[0] for hypotheses in built.decode(logits)]
+
+    def columns_of(self, span, shape):
+        """Return where a character or word stands in its image.
+
+        Parameters
+        ----------
+        span : Span
+            Its frames.
+        shape : tuple of int
+            (height, width) of the image that was read.
+
+        Returns
+        -------
+        tuple of float
+            Left and right edge in pixels of the image, inside 0..width.
+        """
+        ends = (span.start * self.frame_pixels, span.end * self.frame_pixels)
+        return image_columns(ends, shape[0], shape[1], self.preprocess)
+
+    def _read(self, images, widths):
+        raise NotImplementedError
+
+
+class Recogniser(LineRecogniser):
+    """A trained MXNet network with all it needs to read lines.
 
     Parameters
     ----------
@@ -99,6 +255,8 @@ class Recogniser:
     alphabet : Alphabet
     config : ExperimentConfig
     net : mxnet.gluon.HybridBlock
+
+    Others as in `LineRecogniser`.
     """
 
     def __init__(self, checkpoint, device="auto"):
@@ -121,30 +279,41 @@ class Recogniser:
         self.net.initialize(ctx=self.context)
         load_weights(self.net, checkpoint.weights, where)
         self.net.hybridize(static_alloc=True)
+        self.frame_pixels = self.net.stride / self.net.frame_count(self.net.stride)
 
-    def prepare(self, dataset, cache=None):
-        """Return a dataset's lines scaled as this network reads them (`PreparedLines`)."""
-        return PreparedLines(dataset, self.config.preprocess, cache)
+    @property
+    def preprocess(self):
+        """Settings of the preprocessing."""
+        return self.config.preprocess
 
-    def logits(self, prepared, batch_size=16, progress=True):
-        """Return raw logits, one (frames, classes) float32 array for each prepared line."""
-        return compute_logits(self.net, prepared, batch_size, self.context, progress=progress)
-
-    def logits_of_images(self, images, batch_size=16):
-        """Return the logits of grey images (list of uint8 (height, width) arrays)."""
-        from .data.base import LineDataset, LineSample
-
-        class InMemory(LineDataset):
-            def image(self, index):
-                return images[index]
-
-            def image_key(self, index):
-                return str(index)
-
-        samples = [LineSample(str(i), "") for i in range(len(images))]
-        dataset = InMemory("images", "images", samples)
-        dataset.report.on_error = "raise"
-        return self.logits(PreparedLines(dataset, self.config.preprocess, progress=False),
-                           batch_size, progress=False)
+    def _read(self, images, widths):
+        return _read_by_mxnet(self.net, self.context, images, widths)
 
 
+def open_recogniser(path, device="auto"):
+    """Open a trained model: an ONNX file by the light runtime, a checkpoint by MXNet.
+
+    Parameters
+    ----------
+    path : str
+        File written by ``ocr export`` (``.onnx``) or by ``ocr train``.
+    device : str
+        As in `ocr.backend.devices`; ONNX files run on the CPU with "auto".
+
+    Returns
+    -------
+    OnnxRecogniser or Recogniser
+
+    Raises
+    ------
+    CheckpointError
+        Missing, cut short, or another kind of file.
+    DeviceError
+        No such device here.
+    """
+    path = os.fspath(path)
+    if path.lower().endswith(".onnx"):
+        from .runtime import OnnxRecogniser
+
+        return OnnxRecogniser(path, device=device)
+    return Recogniser(path, device)

@@ -26,8 +26,8 @@ def add_config(parser, required=False):
 
 def add_checkpoint(parser):
     """Add ``--checkpoint`` and ``--device``."""
-    parser.add_argument("--checkpoint", required=True, metavar="FILE",
-                        help="file written by ocr train")
+    parser.add_argument("--checkpoint", "--model", required=True, metavar="FILE",
+                        help="file written by ocr train, or by ocr export (.onnx)")
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N")
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N")
 
@@ -57,7 +57,11 @@ def checkpoint_config(arguments, recogniser):
     """Return the recogniser's settings with the command's overrides (data paths, usually)."""
     from ..config import to_mapping
 
-    return experiment_config(arguments, to_mapping(recogniser.config))
+    config = experiment_config(arguments, to_mapping(recogniser.config))
+    if not config.data.source:
+        raise ConfigError("an exported model names no data: give --config YAML, or "
+                          "data.source=NAME and its options")
+    return config
 
 
 def options_from_yaml(parser, argv):

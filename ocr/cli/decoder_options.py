@@ -68,9 +68,20 @@ def _tuned_names(checkpoint):
             for p in glob.glob(pattern)]
 
 
+def _stored(checkpoint):
+    """Return the `PipelineConfig` within an exported model, None where there is none."""
+    if not checkpoint.lower().endswith(".onnx"):
+        return None
+    from ..runtime import read_settings, stored_pipeline
+
+    return stored_pipeline(checkpoint, read_settings(checkpoint))
+
+
 def known_pipelines(arguments):
     """Return what can be run: the decoders that need no model, and all that was tuned."""
     names = {"greedy", "beam", *_tuned_names(arguments.checkpoint)}
+    if stored := _stored(arguments.checkpoint):
+        names.add(stored.name)
     if arguments.lm:
         names.add("beam-lm")
     return sorted(names, key=lambda n: (n != "greedy", n != "beam", n.count("+"), n))
@@ -80,6 +91,9 @@ def default_name(arguments):
     """Return what reads best by the scores that tuning stored; greedy where nothing is tuned."""
     import json
 
+    stored = _stored(arguments.checkpoint)
+    if stored and not arguments.lm:
+        return stored.name
     best, lowest = "beam-lm" if arguments.lm else "greedy", float("inf")
     for name in _tuned_names(arguments.checkpoint):
         try:
@@ -100,8 +114,10 @@ def pipeline_config(arguments, name):
     from ..decoding import DecoderConfig
 
     decoder, correctors = parse_name(name)
-    path = tuned_path(arguments.checkpoint, name)
-    if os.path.exists(path):
+    path, stored = tuned_path(arguments.checkpoint, name), _stored(arguments.checkpoint)
+    if stored and stored.name == name:
+        config = stored
+    elif os.path.exists(path):
         config = load_pipeline(path)
     else:
         # What was tuned for the decoder alone is a better start than the defaults.

@@ -1,4 +1,4 @@
-"""``ocr train | evaluate | tune | recognise | denoise-data | synth | pack | list``."""
+"""``ocr train | evaluate | tune | recognise | export | serve | ...``; all in `commands`."""
 
 import argparse
 import os

@@ -11,7 +11,15 @@ from . import (  # noqa: F401 - registers the sources
     table,
 )
 from .alphabet import Alphabet, normalise
-from .base import LineDataset, LineSample, SkipReport, list_datasets, load_grey, open_dataset
+from .base import (
+    LineDataset,
+    LineSample,
+    SkipReport,
+    list_datasets,
+    load_grey,
+    open_dataset,
+    to_grey,
+)
 
 __all__ = ["Alphabet", "normalise", "LineDataset", "LineSample", "SkipReport", "list_datasets",
-           "load_grey", "open_dataset"]
+           "load_grey", "open_dataset", "to_grey"]

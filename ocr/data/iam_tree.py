@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from ..exceptions import ConfigError, DataError
 from .base import SkipReport
@@ -307,6 +306,8 @@ def write_iam_tree(folder, forms=120, lines_per_form=9, writers=40, seed=1, text
     DataError
         The folder holds other files, or the text is too short.
     """
+    from tqdm import tqdm
+
     check_numbers(1, forms=forms, lines_per_form=lines_per_form)
     check_numbers(4, writers=writers)
     check_numbers(16, height=height)

@@ -19,7 +19,7 @@ from .base import DATASETS, LineDataset, LineSample, SkipReport, load_grey
 from .folder import ENDINGS, divide
 from .options import check_choice
 
-__all__ = ["open_page", "open_alto", "PageLines", "SPLITS", "CROPS"]
+__all__ = ["open_page", "open_alto", "read_outlines", "PageLines", "SPLITS", "CROPS"]
 
 SPLITS = ("train", "validation", "test", "all")
 CROPS = ("polygon", "box", "baseline")
@@ -679,6 +679,52 @@ def _read_page(kind, file, crop, ascent, descent, report):
             report.add(f"{file.name}/{line.id}", error.reason, error.detail)
         else:
             yield line, cut, clipped
+
+
+def read_outlines(path, size, ascent=0.75, descent=0.3):
+    """Read where the lines of one page are, whether or not they have a text.
+
+    Parameters
+    ----------
+    path : str
+        PAGE or ALTO XML.
+    size : tuple of int
+        (width, height) in pixels of the image; coordinates are scaled to it.
+    ascent, descent : float
+        As for `open_page`, for lines that have a baseline alone.
+
+    Returns
+    -------
+    list of (str, list, list or None)
+        Where the line stands in the file, its polygon and its baseline in pixels.
+
+    Raises
+    ------
+    DataError
+        Malformed, of another format or shape, or a line without an outline.
+    """
+    root = _parse(path)
+    kind = {k.root: k for k in (_Page, _Alto)}.get(root.name)
+    if kind is None:
+        raise DataError(f"{path}: its root is <{root.name}>, neither PAGE's nor ALTO's")
+    try:
+        stated = kind.size(root, path) or size
+        if min(stated) <= 0 or abs(size[0] / stated[0] / (size[1] / stated[1]) - 1) > _TOLERANCE:
+            raise DataError(f"{path}: the page is {stated[0]:g} x {stated[1]:g} in shape, the "
+                            f"image {size[0]} x {size[1]}")
+        lines = [kind.read(node, region, f"{path}, line {node.line}")
+                 for node, region in kind.lines(root)]
+        distance, outlines = _line_distance(lines), []
+        for line in lines:
+            bounds, polygon = _outline(line, "polygon", ascent, descent, distance)
+            left, top, right, bottom = bounds
+            polygon = polygon or [(left, top), (right, top), (right, bottom), (left, bottom)]
+            outlines.append((line.where, *(points and [
+                (x * size[0] / stated[0], y * size[1] / stated[1]) for x, y in points]
+                for points in (polygon, line.baseline))))
+    except _Unusable as error:
+        raise DataError(str(error)) from None
+    return outlines
 
 
 def _open(kind, path, split, crop, background, ascent, descent, train, validation, test, seed,

@@ -3,6 +3,7 @@
 from .augment import AugmentConfig, augment, sample_generator
 from .preprocess import (
     PreprocessConfig,
+    image_columns,
     input_width,
     line_to_input,
     resize_line,
@@ -10,5 +11,6 @@ from .preprocess import (
     standardise,
 )
 
-__all__ = ["AugmentConfig", "augment", "sample_generator", "PreprocessConfig", "input_width",
-           "line_to_input", "resize_line", "resized_width", "standardise"]
+__all__ = ["AugmentConfig", "augment", "sample_generator", "PreprocessConfig",
+           "image_columns", "input_width", "line_to_input", "resize_line", "resized_width",
+           "standardise"]

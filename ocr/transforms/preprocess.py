@@ -8,7 +8,7 @@ import numpy as np
 from ..exceptions import ConfigError, DataError
 
 __all__ = ["PreprocessConfig", "resize_line", "resized_width", "input_width", "standardise",
-           "line_to_input", "ORIGINAL_MEAN", "ORIGINAL_STD"]
+           "line_to_input", "image_columns", "ORIGINAL_MEAN", "ORIGINAL_STD"]
 
 #: Mean and standard deviation of the original notebook's 60x800 boxes, on a 0..1 scale.
 ORIGINAL_MEAN = 0.942532484060557
@@ -188,3 +188,28 @@ def line_to_input(ink, config):
     line = np.full((height, total), paper, np.float32)
     line[:, config.margin:config.margin + width] = values
     return line
+
+
+def image_columns(columns, height, width, config):
+    """Map columns of the network's input back to columns of the image it was made of.
+
+    Parameters
+    ----------
+    columns : sequence of float
+        Edges in pixels of the input, margins included.
+    height, width : int
+        Size of the image, in pixels.
+    config : PreprocessConfig
+
+    Returns
+    -------
+    tuple of float
+        Edges in pixels of the image, inside 0..width.
+    """
+    if config.width is not None:
+        scale = min(config.height / height, config.width / width)
+        margin, drawn = 0, min(max(1, round(width * scale)), config.width)
+    else:
+        margin, drawn = config.margin, resized_width(height, width, config)
+    return tuple(float(min(max((column - margin) * width / drawn, 0), width))
+                 for column in columns)

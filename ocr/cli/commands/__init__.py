@@ -1,6 +1,6 @@
 """The subcommands, one module each: ``add_arguments(parser)`` and ``run(arguments)``."""
 
-from . import denoise_data, evaluate, listing, pack, recognise, synth, train, tune
+from . import denoise_data, evaluate, export, listing, pack, recognise, serve, synth, train, tune
 
 #: Commands without an experiment's settings: their YAML files hold their options.
 OPTIONS_IN_YAML = ("recognise", "synth", "list")
@@ -11,6 +11,8 @@ COMMANDS = {
     "evaluate": (evaluate, "score decoders on a split"),
     "tune": (tune, "choose a decoder's settings on the validation split"),
     "recognise": (recognise, "read line images"),
+    "export": (export, "write a trained network as ONNX or as MXNet's symbol"),
+    "serve": (serve, "serve models over HTTP, with a page"),
     "denoise-data": (denoise_data, "write pairs of truth and reading"),
     "synth": (synth, "write synthetic handwriting as an IAM folder"),
     "pack": (pack, "write an experiment's lines into one HDF5 file"),

@@ -44,10 +44,10 @@ def run(arguments):
         pipelines[os.path.splitext(os.path.basename(path))[0]] = load_pipeline(path)
     from ...evaluation import save_gallery, save_gallery_png
     from ...evaluation.run import evaluate
-    from ...recognition import Recogniser
+    from ...recognition import open_recogniser
     from ...training.sources import open_split
 
-    recogniser = Recogniser(arguments.checkpoint, arguments.device)
+    recogniser = open_recogniser(arguments.checkpoint, arguments.device)
     config = checkpoint_config(arguments, recogniser)
     dataset = open_split(config.data, arguments.split)
     report, prepared, calibrations = evaluate(

@@ -39,10 +39,10 @@ def run(arguments):
     from ...correction import save_pipeline
     from ...correction.tuning import tune
     from ...evaluation.run import calibrate
-    from ...recognition import Recogniser
+    from ...recognition import open_recogniser
     from ...training.sources import open_split
 
-    recogniser = Recogniser(arguments.checkpoint, arguments.device)
+    recogniser = open_recogniser(arguments.checkpoint, arguments.device)
     settings = checkpoint_config(arguments, recogniser)
     dataset = open_split(settings.data, "validation")
     prepared = recogniser.prepare(dataset, settings.data.cache)

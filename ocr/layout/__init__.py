@@ -1,0 +1,8 @@
+"""From a page to its lines: finding them, taking them from elsewhere, cutting them out."""
+
+from .base import LayoutConfig, TextLine, as_grey, crop, line_of_polygon, whole_image
+from .find import can_find_lines, find_lines
+from .segmentation import read_segmentation
+
+__all__ = ["LayoutConfig", "TextLine", "as_grey", "crop", "line_of_polygon", "whole_image",
+           "can_find_lines", "find_lines", "read_segmentation"]

@@ -1,0 +1,136 @@
+"""Settings of the service."""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..config import from_mapping
+from ..cores import available_cores
+from ..exceptions import ConfigError
+
+__all__ = ["ServingConfig", "check_name"]
+
+#: Pillow itself refuses images of more.
+MOST_PIXELS = 178_000_000
+
+
+@dataclass(frozen=True)
+class ServingConfig:
+    """How ``ocr serve`` serves.
+
+    Attributes
+    ----------
+    models : dict
+        Name -> path: a file of ``ocr export`` or ``ocr train``, or a folder with numbered
+        versions (``PATH/1/model.onnx``, ``PATH/2/model.onnx``, ...), whose highest is served.
+        Without a name, requests go to the first.
+    host, port :
+        Where to listen; port 0 takes any free one. The default port is TensorFlow Serving's.
+    device : str
+        As for ``ocr recognise``.
+    decoder : str or None
+        A decoder's name, for models that bring none along or to read otherwise.
+    workers : int
+        Threads that run one model's network, each a batch at a time.
+    threads : int
+        Of one run of an ONNX network; 0 shares the cores among the workers.
+    readers : int
+        Threads that unpack images, find lines and decode; 0 for one a core.
+    max_batch : int
+        Most lines of one run of the network.
+    batch_wait_ms : float
+        How long a line may wait for others to be read with it, in milliseconds.
+    queue : int
+        Most lines that wait for one model's network; more are refused (429).
+    max_requests : int
+        Most requests in work at once; more are refused (429).
+    max_bytes : int
+        Largest body of a request.
+    max_pixels : int
+        Largest image, looked at before it is unpacked; at most `MOST_PIXELS`.
+    max_files : int
+        Most images of one request.
+    max_lines : int
+        Most lines of one request.
+    timeout : float
+        Seconds from a request's last byte to its answer (504).
+    upload_timeout : float
+        Seconds for a request's body to arrive (408).
+    drain : float
+        Seconds that requests in flight are given at the end.
+    poll : float
+        Seconds between two looks for new versions; 0 looks at the start only.
+    cors : tuple of str
+        Origins whose pages may use the service, e.g. "https://example.org"; "*" for all.
+    state : str or None
+        File that counts requests in flight, so that the next start can say how many a kill
+        cost.
+    """
+
+    models: dict = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = 8501
+    device: str = "auto"
+    decoder: Optional[str] = None
+    workers: int = 1
+    threads: int = 0
+    readers: int = 0
+    max_batch: int = 16
+    batch_wait_ms: float = 5.0
+    queue: int = 512
+    max_requests: int = 128
+    max_bytes: int = 20 * 2**20
+    max_pixels: int = 40_000_000
+    max_files: int = 32
+    max_lines: int = 1000
+    timeout: float = 30.0
+    upload_timeout: float = 60.0
+    drain: float = 30.0
+    poll: float = 2.0
+    cors: tuple[str, ...] = ()
+    state: Optional[str] = None
+
+    def __post_init__(self):
+        for name, path in self.models.items():
+            check_name(name)
+            if not isinstance(path, str) or not path:
+                raise ConfigError(f"serving: the path of model {name!r} is not a string")
+        for name in ("workers", "max_batch", "queue", "max_requests", "max_bytes", "max_pixels",
+                     "max_files", "max_lines"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"serving: {name} must be at least 1")
+        if self.max_pixels > MOST_PIXELS:
+            raise ConfigError(f"serving: max_pixels must be at most {MOST_PIXELS}")
+        for name in ("threads", "readers", "batch_wait_ms", "drain", "poll"):
+            if not 0 <= getattr(self, name) < 1e9:
+                raise ConfigError(f"serving: {name} must not be negative")
+        for name in ("timeout", "upload_timeout"):
+            if not 0 < getattr(self, name) < 1e9:
+                raise ConfigError(f"serving: {name} must be positive")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError("serving: port must lie in 0..65535")
+        for origin in self.cors:
+            if origin != "*" and not origin.startswith(("http://", "https://")):
+                raise ConfigError(f"serving: cors: {origin!r} is no origin; expected "
+                                  "http(s)://host[:port], or * for all")
+
+    @classmethod
+    def from_dict(cls, value):
+        """Build from a mapping; `ConfigError` names unknown keys and wrong types."""
+        return from_mapping(cls, value, "serving")
+
+    @property
+    def network_threads(self):
+        """Threads of one run of a network."""
+        return self.threads or max(1, available_cores() // self.workers)
+
+    @property
+    def reader_threads(self):
+        """Threads that unpack images, find lines and decode."""
+        return self.readers or available_cores()
+
+
+def check_name(name):
+    """Raise `ConfigError` unless `name` can stand in a model's address."""
+    if not isinstance(name, str) or not name or not all(
+            c.isascii() and (c.isalnum() or c in "-_.") for c in name):
+        raise ConfigError(f"serving: {name!r} is no model name: letters, digits, - _ . are")

@@ -1,0 +1,75 @@
+"""Settings of the service, and the command that takes them."""
+
+import argparse
+import dataclasses
+
+import pytest
+
+from ocr.cli.commands import serve
+from ocr.cli.main import main
+from ocr.exceptions import ConfigError, MissingDataError
+from ocr.serving.config import ServingConfig
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    return serve.serving_config(parser.parse_args(list(arguments)))
+
+
+def test_every_setting_has_an_option():
+    names = {f.name for f in dataclasses.fields(ServingConfig)}
+    assert names == set(serve._OPTIONS) | {"models", "cors"}
+
+
+def test_options_go_before_the_file(tmp_path):
+    file = tmp_path / "serve.yaml"
+    file.write_text("models: {a: x.onnx}\nport: 9000\nmax_batch: 4\ncors: [https://a.org]\n")
+    config = parse("--config", str(file), "--port", "0", "--batch-wait-ms", "7.5")
+    assert config == ServingConfig(models={"a": "x.onnx"}, port=0, max_batch=4,
+                                   batch_wait_ms=7.5, cors=("https://a.org",))
+    config = parse("--config", str(file), "--model", "b=y=z", "--model", "c=d", "--cors", "*")
+    assert config.models == {"b": "y=z", "c": "d"} and config.cors == ("*",)
+    with pytest.raises(ConfigError, match="name stands twice"):
+        parse("--model", "a=b", "--model", "a=c")
+
+
+@pytest.mark.parametrize("setting, message", [
+    ({"models": {"a b": "x"}}, "no model name"), ({"models": {"a/b": "x"}}, "no model name"),
+    ({"models": {"a:predict": "x"}}, "no model name"), ({"models": {"a": 3}}, "not a string"),
+    ({"port": 70000}, "port"), ({"max_batch": 0}, "max_batch must be at least 1"),
+    ({"timeout": 0}, "timeout must be positive"), ({"timeout": float("nan")}, "timeout"),
+    ({"drain": -1}, "drain must not be negative"), ({"queue": "many"}, "serving.queue"),
+    ({"cors": ["example.org"]}, "no origin"), ({"workerz": 1}, "unknown setting 'serving.workerz'"),
+    ({"max_pixels": 10**9}, "at most 178000000")])
+def test_wrong_settings(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        ServingConfig.from_dict(setting)
+
+
+def test_the_command_tells_in_one_line_what_is_wrong(tmp_path, capsys, monkeypatch):
+    assert main(["serve", "--model", f"a={tmp_path / 'none'}"]) == 2
+    assert capsys.readouterr().err.endswith(f"{tmp_path / 'none'}: no such model\n")
+    (tmp_path / "x.onnx").write_bytes(b"")
+    assert main(["serve", "--model", f"a={tmp_path / 'x.onnx'}"]) == 2
+    assert "x.onnx" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", "--model", "nothing"])
+    assert stop.value.code == 2 and "NAME=PATH" in capsys.readouterr().err
+
+    def none():
+        raise MissingDataError("no trained model comes with this installation")
+
+    monkeypatch.setattr("ocr.runtime.default_model", none)
+    assert main(["serve"]) == 2 and "no trained model" in capsys.readouterr().err
+
+
+def test_an_address_that_is_taken_is_one_line(tmp_path, running, capsys):
+    from ocr.serving import serve as run_service
+
+    from .fakes import open_served_bars
+
+    client, service = running()
+    config = dataclasses.replace(service.config, port=client.port)
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{client.port}"):
+        run_service(config, open_served_bars)
