@@ -55,10 +55,11 @@ def sources(config_path, limit, size):
     width, height = map(int, size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         for name, settings in (
-                ("as stored, lzf", PackSettings()),
+                ("as stored, lzf", PackSettings(compression="lzf")),
                 ("as stored, gzip", PackSettings(compression="gzip")),
                 ("as stored, no compression", PackSettings(compression="none")),
-                (f"{size}, lzf", PackSettings(height=height, width=width))):
+                (f"{size}, no compression", PackSettings(height=height, width=width)),
+                (f"{size}, lzf", PackSettings(height=height, width=width, compression="lzf"))):
             path = os.path.join(folder, "lines.hdf5")
             timed(f"packing {name}", len(order), partial(
                 pack_lines, path, {"train": dataset}, alphabet, settings, progress=False))

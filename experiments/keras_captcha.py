@@ -1,9 +1,9 @@
 """Train the Keras example's captcha reader and tell how many validation captchas it reads.
 
-    python experiments/captcha.py [--tuned] [--resume] [key=value ...]
+    python experiments/keras_captcha.py [--tuned] [--resume] [key=value ...]
 
-captcha.yaml is the original network and training, captcha_tuned.yaml, with --tuned, the same
-network trained better. Both need a folder of images named after what they show
+keras_captcha.yaml is the original network and training, keras_captcha_tuned.yaml, with --tuned,
+the same network trained better. Both need a folder of images named after what they show
 (data.options.path=FOLDER). The checkpoint is chosen on the validation captchas that are counted,
 as in the original: with so few images none are left for a test.
 """
