@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..backend import nn
+from ..backend import mx, nn
 from ..config import from_mapping
 from ..exceptions import ConfigError
 from .masking import LineNetwork, check_settings, column_mask, columns, relu
@@ -68,7 +68,10 @@ class Captcha(LineNetwork):
         with self.name_scope():
             self.convs, size = nn.HybridSequential(), 1
             for channels in config.channels:
-                self.convs.add(nn.Conv2D(channels, 3, padding=1, in_channels=size))
+                # Keras' he_normal: with one channel in, Xavier's start is six times smaller.
+                self.convs.add(nn.Conv2D(
+                    channels, 3, padding=1, in_channels=size,
+                    weight_initializer=mx.init.MSRAPrelu(factor_type="in", slope=0.0)))
                 size = channels
             self.dense = nn.Dense(config.dense, flatten=False,
                                   in_units=size * (config.height // 4))
