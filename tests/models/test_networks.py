@@ -274,7 +274,7 @@ def test_recurrent_layers_run_both_ways(name):
     """Reversed input and exchanged directions give the reversed output, halves exchanged."""
     net = tiny(name)
     first = net.encoder[0]
-    x = nd.random.normal(shape=(6, 1, 6))
+    x = nd.random.normal(shape=(6, 1, first.ahead._input_size))
     straight = first(x, nd.array([6])).asnumpy()
     ahead, back = first.ahead.collect_params().values(), first.back.collect_params().values()
     for one, other in zip(ahead, back):
