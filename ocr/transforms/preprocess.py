@@ -73,11 +73,35 @@ class PreprocessConfig:
                               + ", ".join(name or '""' for name in BINARISATIONS))
 
 
+def _histogram(grey):
+    """Count the pixels of each of the 256 greys."""
+    from PIL import Image
+
+    # Much faster than sorting or NumPy's own counting.
+    return np.array(Image.fromarray(grey).histogram())
+
+
+def _quantiles(grey, *shares):
+    """Return what `numpy.quantile` gives for a uint8 image, from its histogram."""
+    above = _histogram(grey).cumsum()
+    found = []
+    for share in shares:
+        place = share * (grey.size - 1)
+        low, high = np.searchsorted(above, [int(place), min(int(place) + 1, grey.size - 1)],
+                                    side="right")
+        found.append(float(low + (high - low) * (place - int(place))))
+    return found
+
+
+def _median(grey):
+    return _quantiles(grey, 0.5)[0]
+
+
 def _threshold(ink, method):
     """Return the brightness above which a pixel of the ink-bright image counts as ink."""
     if method == "mean":
         return ink.mean()
-    counts = np.bincount(ink.ravel(), minlength=256).astype(np.float64)
+    counts = _histogram(ink).astype(np.float64)
     below = counts.cumsum()
     above = below[-1] - below
     sums = (counts * np.arange(256)).cumsum()
@@ -131,7 +155,7 @@ def resize_line(grey, config):
 
     if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
         raise DataError(f"expected a grey uint8 image, not {grey.dtype} of shape {grey.shape}")
-    dark = config.polarity == "dark" or (config.polarity == "auto" and np.median(grey) > 127)
+    dark = config.polarity == "dark" or (config.polarity == "auto" and _median(grey) > 127)
     ink = 255 - grey if dark else grey
     height, width = ink.shape
     if config.width is not None:
@@ -150,7 +174,7 @@ def resize_line(grey, config):
 
 def _paper(ink):
     """Brightness of the paper of an ink-bright image: its median."""
-    return np.uint8(np.median(ink))
+    return np.uint8(_median(ink))
 
 
 def standardise(ink, config):
@@ -164,9 +188,8 @@ def standardise(ink, config):
         return ((255 - ink.astype(np.float32)) / 255 - ORIGINAL_MEAN) / np.float32(ORIGINAL_STD)
     if config.binarise:
         return ink.astype(np.float32) / np.float32(255)
-    paper = float(np.median(ink))
     # Strokes cover 5 to 20% of a line; far fewer pixels are pure ink.
-    strong = float(np.percentile(ink, 98))
+    paper, strong = _quantiles(ink, 0.5, 0.98)
     span = max(strong - paper, 24.0)
     return np.clip((ink.astype(np.float32) - paper) / np.float32(span), 0.0, 1.5)
 

@@ -13,7 +13,7 @@ from ocr.transforms import (
     resize_line,
     resized_width,
 )
-from ocr.transforms.preprocess import _threshold
+from ocr.transforms.preprocess import _quantiles, _threshold
 
 from ..conftest import draw_text, write_table
 
@@ -39,6 +39,14 @@ def test_ink_scaling_puts_paper_at_zero_and_evens_out_contrast():
     assert np.median(strong) == np.median(faint) == 0
     assert strong.max() == pytest.approx(faint.max(), abs=0.35)
     assert (strong[:, :8] == 0).all() and (strong[:, -8:] == 0).all()
+
+
+@given(st.integers(0, 2 ** 20), st.integers(1, 6), st.integers(1, 30), st.integers(1, 256),
+       st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_quantiles_are_those_of_numpy(seed, height, width, greys, shares):
+    image = np.random.default_rng(seed).integers(0, greys, (height, width)).astype(np.uint8)
+    assert _quantiles(image, *shares) == pytest.approx(np.quantile(image, shares).tolist())
+    assert _quantiles(image.T[::-1], 0.5) == [np.median(image)]
 
 
 def test_original_box():
