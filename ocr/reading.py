@@ -4,6 +4,8 @@ Works with any recogniser (`ocr.recognition.Recogniser`, `ocr.runtime.OnnxRecogn
 neither a command line nor MXNet.
 """
 
+import functools
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +14,7 @@ from .exceptions import ConfigError
 from .layout import LayoutConfig, TextLine, as_grey, can_find_lines, crop, find_lines, whole_image
 
 __all__ = ["PageReader", "PageReading", "LineReading", "WordReading", "CharacterReading",
-           "Alternative", "LINES"]
+           "Alternative", "LINES", "recognise"]
 
 #: How the lines of an image are found.
 LINES = ("auto", "one", "find")
@@ -313,3 +315,57 @@ def _certainty(logits, blank):
     starts = np.flatnonzero(np.diff(best, prepend=-1))
     highest = np.maximum.reduceat(scores.max(axis=1), starts)[best[starts] != blank]
     return float(np.exp(highest.mean())) if len(highest) else 1.0
+
+
+def recognise(image, model=None, decoder=None, lines="auto", n_best=1):
+    """Read one image; a model stays open for the next.
+
+    Parameters
+    ----------
+    image : str, path-like, numpy.ndarray or PIL.Image.Image
+        A file, or as for `ocr.layout.as_grey`.
+    model : str or path-like, optional
+        A file of ``ocr train`` or ``ocr export``, or the name of a shipped model; the default
+        one where it is not given.
+    decoder : str, optional
+        Such as "greedy" or "beam-char+spelling"; what reads best by default (see
+        `ocr.tuned.best_name`).
+    lines : {"auto", "one", "find"}
+        As for `PageReader`.
+    n_best : int
+        Readings a line, where the decoder has several.
+
+    Returns
+    -------
+    PageReading
+
+    Raises
+    ------
+    OCRError
+        The image, the model or the decoder cannot be used.
+
+    Examples
+    --------
+    >>> import ocr
+    >>> print(ocr.recognise("photo.jpg").text)  # doctest: +SKIP
+    """
+    from .data import load_grey
+    from .runtime import model_path
+
+    path = os.path.abspath(model_path(model))
+    if isinstance(image, (str, os.PathLike)):
+        image = load_grey(image, upright=True)
+    reader = _open_reader(path, os.stat(path).st_mtime_ns, decoder, lines, n_best)
+    return reader.read(image)
+
+
+@functools.lru_cache(maxsize=4)
+def _open_reader(path, changed, decoder, lines, n_best):
+    """Open a model; `changed` makes a rewritten file another one."""
+    from .correction import build_pipeline
+    from .recognition import open_recogniser
+    from .tuned import pipeline_of
+
+    recogniser = open_recogniser(path)
+    pipeline = build_pipeline(pipeline_of(path, decoder), recogniser.alphabet)
+    return PageReader(recogniser, pipeline, lines=lines, n_best=n_best)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import threading
 
 import numpy as np
 
@@ -141,7 +142,7 @@ class _Scaled:
 
 
 class LineRecogniser:
-    """What reads lines, whatever runs the network; subclasses have `_read` and the attributes.
+    """What reads lines, whatever runs the network: a subclass has `read_arrays` and the attributes.
 
     Attributes
     ----------
@@ -166,7 +167,7 @@ class LineRecogniser:
 
     def logits(self, prepared, batch_size=16, progress=True):
         """Return raw logits, one (frames, classes) float32 array for each prepared line."""
-        return read_batches(self._read, prepared, batch_size, progress=progress)
+        return read_batches(self.read_arrays, prepared, batch_size, progress=progress)
 
     def logits_of_images(self, images, batch_size=16):
         """Return the logits of grey images (list of uint8 (height, width) arrays).
@@ -236,7 +237,29 @@ class LineRecogniser:
         ends = (span.start * self.frame_pixels, span.end * self.frame_pixels)
         return image_columns(ends, shape[0], shape[1], self.preprocess)
 
-    def _read(self, images, widths):
+    def read_arrays(self, images, widths):
+        """Run the network on prepared lines.
+
+        Parameters
+        ----------
+        images : numpy.ndarray
+            float32, (N, 1, height, W), as `ocr.transforms.line_to_input` makes them, 0 beyond
+            each line's width; W is a multiple of the stride.
+        widths : numpy.ndarray
+            float32, (N,), in pixels.
+
+        Returns
+        -------
+        logits : numpy.ndarray
+            float32, (N, T, classes).
+        frames : numpy.ndarray
+            Integers, (N,): how many of the T belong to each line.
+
+        Raises
+        ------
+        ModelError
+            A shape that does not fit.
+        """
         raise NotImplementedError
 
 
@@ -280,14 +303,23 @@ class Recogniser(LineRecogniser):
         load_weights(self.net, checkpoint.weights, where)
         self.net.hybridize(static_alloc=True)
         self.frame_pixels = self.net.stride / self.net.frame_count(self.net.stride)
+        self._lock = threading.Lock()
 
     @property
     def preprocess(self):
         """Settings of the preprocessing."""
         return self.config.preprocess
 
-    def _read(self, images, widths):
-        return _read_by_mxnet(self.net, self.context, images, widths)
+    @property
+    def stride(self):
+        """The input's width is a multiple of this."""
+        return self.net.stride
+
+    def read_arrays(self, images, widths):
+        """Run the network on prepared lines; see `LineRecogniser.read_arrays`."""
+        # A network's buffers are its own, whichever thread calls it.
+        with self._lock:
+            return _read_by_mxnet(self.net, self.context, images, widths)
 
 
 def open_recogniser(path, device="auto"):

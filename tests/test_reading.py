@@ -2,14 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ocr
 from ocr import reading
 from ocr.data import Alphabet
-from ocr.exceptions import ConfigError
+from ocr.exceptions import ConfigError, DataError, UnknownNameError
 from ocr.layout import line_of_polygon
 from ocr.reading import PageReader
 from ocr.recognition import LineRecogniser
 from ocr.transforms import PreprocessConfig, input_width, resized_width
 
+from .export.networks import write_checkpoint
 from .layout.pages import turn_points, turned
 
 #: Blocks (left, top, right, bottom): each is a letter, wide ones are "b".
@@ -167,3 +169,21 @@ def test_alternatives_and_correctors_without_positions():
 def test_settings_out_of_range(settings):
     with pytest.raises(ConfigError):
         PageReader(Blocks(), **settings)
+
+
+def test_one_call(tmp_path):
+    path = write_checkpoint(str(tmp_path / "m.ckpt"), "captcha")
+    image = page()
+    Image.fromarray(image).save(tmp_path / "page.png")
+    once = ocr.recognise(tmp_path / "page.png", model=path, lines="one")
+    assert [type(once), len(once.lines)] == [reading.PageReading, 1]
+    assert once == ocr.recognise(image, model=path, lines="one")
+    assert once == ocr.recognise(Image.fromarray(image), path, "greedy", "one")
+    opened = reading._open_reader.cache_info()
+    ocr.recognise(image, model=path, lines="one")
+    assert reading._open_reader.cache_info().misses == opened.misses
+    with pytest.raises(UnknownNameError, match="nowhere.ckpt: neither a model file nor"):
+        ocr.recognise(image, model="nowhere.ckpt")
+    with pytest.raises(DataError, match="missing.png"):
+        ocr.recognise("missing.png", model=path)
+    assert not hasattr(ocr, "read_all")

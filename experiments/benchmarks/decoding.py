@@ -20,7 +20,6 @@ import time
 import numpy as np
 
 from lm import SPACE_TOKEN, load_ngram
-from ocr.cli.decoder_options import _tuned_names, tuned_path
 from ocr.config import apply_overrides, from_mapping, to_mapping
 from ocr.correction import build_pipeline, load_pipeline
 from ocr.decoding import DecoderConfig, build_decoder, log_softmax
@@ -29,6 +28,7 @@ from ocr.files import atomic_path
 from ocr.recognition import Recogniser
 from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
+from ocr.tuned import tuned_names, tuned_path
 
 WIDTHS = (8, 16, 32, 64, 100)
 
@@ -177,7 +177,7 @@ def main():
     table = Table(logits, texts, arguments.rounds)
     table.row("greedy", own(DecoderConfig("greedy"), alphabet))
     tuned = {name: load_pipeline(tuned_path(arguments.checkpoint, name))
-             for name in sorted(_tuned_names(arguments.checkpoint))}
+             for name in tuned_names(arguments.checkpoint)}
     chains = {f"{name}, tuned": config for name, config in tuned.items()}
     chains.update((os.path.splitext(os.path.basename(path))[0], load_pipeline(path))
                   for path in arguments.pipeline)

@@ -8,7 +8,7 @@ from ..config import apply_overrides, from_mapping, read_yaml
 from ..exceptions import CheckpointError, ConfigError
 
 __all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
-           "options_from_yaml", "positive", "beside", "require_file", "say"]
+           "options_from_yaml", "positive", "require_file", "say"]
 
 
 def say(text):
@@ -24,10 +24,11 @@ def add_config(parser, required=False):
                         help="settings that go before the file's, e.g. training.epochs=5")
 
 
-def add_checkpoint(parser):
-    """Add ``--checkpoint`` and ``--device``."""
-    parser.add_argument("--checkpoint", "--model", required=True, metavar="FILE",
-                        help="file written by ocr train, or by ocr export (.onnx)")
+def add_checkpoint(parser, required=True):
+    """Add ``--checkpoint``, ``--device`` and ``--batch-size``."""
+    parser.add_argument("--checkpoint", "--model", required=required, metavar="FILE",
+                        help="file written by ocr train, or by ocr export (.onnx)"
+                        + ("" if required else "; by default the model that comes with ocr"))
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N")
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N")
 
@@ -91,11 +92,6 @@ def options_from_yaml(parser, argv):
         action.default, action.required = value, False
         if action.nargs == "+":
             action.nargs = "*"
-
-
-def beside(checkpoint, name):
-    """Return the path of the file `name` in a checkpoint's folder."""
-    return os.path.join(os.path.dirname(os.path.abspath(checkpoint)), name)
 
 
 def require_file(path):

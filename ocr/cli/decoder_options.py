@@ -1,15 +1,13 @@
 """Choosing decoders and correctors on the command line: by name, tuned settings, models."""
 
 import dataclasses
-import glob
 import os
-import re
 
 from ..exceptions import ConfigError
-from .common import beside
+from ..tuned import best_name, pipeline_of, stored_in, tuned_names
 
-__all__ = ["add_decoder_options", "add_decoder_choice", "chosen_name", "tuned_path",
-           "pipeline_config", "known_pipelines", "default_name"]
+__all__ = ["add_decoder_options", "add_decoder_choice", "chosen_name", "pipeline_config",
+           "known_pipelines", "default_name"]
 
 #: DecoderConfig field -> option that sets it.
 _OPTIONS = {"lm": "lm", "words": "words", "alpha": "alpha", "word_alpha": "word_alpha",
@@ -57,30 +55,10 @@ def chosen_name(arguments, name):
     return "+".join([name, *arguments.correct.split(",")]) if arguments.correct else name
 
 
-def tuned_path(checkpoint, name):
-    """Return where ``ocr tune`` stores the settings of the pipeline `name` for a checkpoint."""
-    return beside(checkpoint, f"decoder-{name}.json")
-
-
-def _tuned_names(checkpoint):
-    pattern = tuned_path(glob.escape(checkpoint), "*")
-    return [re.fullmatch(r"decoder-(.*)\.json", os.path.basename(p))[1]
-            for p in glob.glob(pattern)]
-
-
-def _stored(checkpoint):
-    """Return the `PipelineConfig` within an exported model, None where there is none."""
-    if not checkpoint.lower().endswith(".onnx"):
-        return None
-    from ..runtime import read_settings, stored_pipeline
-
-    return stored_pipeline(checkpoint, read_settings(checkpoint))
-
-
 def known_pipelines(arguments):
     """Return what can be run: the decoders that need no model, and all that was tuned."""
-    names = {"greedy", "beam", *_tuned_names(arguments.checkpoint)}
-    if stored := _stored(arguments.checkpoint):
+    names = {"greedy", "beam", *tuned_names(arguments.checkpoint)}
+    if stored := stored_in(arguments.checkpoint):
         names.add(stored.name)
     if arguments.lm:
         names.add("beam-lm")
@@ -88,43 +66,18 @@ def known_pipelines(arguments):
 
 
 def default_name(arguments):
-    """Return what reads best by the scores that tuning stored; greedy where nothing is tuned."""
-    import json
-
-    stored = _stored(arguments.checkpoint)
-    if stored and not arguments.lm:
-        return stored.name
-    best, lowest = "beam-lm" if arguments.lm else "greedy", float("inf")
-    for name in _tuned_names(arguments.checkpoint):
-        try:
-            with open(tuned_path(arguments.checkpoint, name), encoding="utf-8") as source:
-                tuned = json.load(source)["tuned"]
-            score = tuned["cer"] + tuned["wer"] / 4
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if score < lowest:
-            best, lowest = name, score
-    return best
+    """Return the pipeline that is taken where none is named."""
+    return "beam-lm" if arguments.lm and stored_in(arguments.checkpoint) \
+        else best_name(arguments.checkpoint, "beam-lm" if arguments.lm else "greedy")
 
 
 def pipeline_config(arguments, name):
     """Return the settings of the pipeline `name`: tuned where they are, then the options'."""
     from ..config import apply_overrides, to_mapping
-    from ..correction import PipelineConfig, Stage, load_pipeline, parse_name
-    from ..decoding import DecoderConfig
+    from ..correction import Stage, parse_name
 
     decoder, correctors = parse_name(name)
-    path, stored = tuned_path(arguments.checkpoint, name), _stored(arguments.checkpoint)
-    if stored and stored.name == name:
-        config = stored
-    elif os.path.exists(path):
-        config = load_pipeline(path)
-    else:
-        # What was tuned for the decoder alone is a better start than the defaults.
-        alone = tuned_path(arguments.checkpoint, decoder)
-        start = load_pipeline(alone).decoder if correctors and os.path.exists(alone) \
-            else DecoderConfig(name=decoder)
-        config = PipelineConfig(start, tuple(Stage.of(c) for c in correctors))
+    config = pipeline_of(arguments.checkpoint, name)
     given = {field: getattr(arguments, option) for field, option in _OPTIONS.items()
              if field in _USED.get(decoder, tuple(_OPTIONS))}
     given = {k: os.path.normpath(v) if k in _PATHS else v for k, v in given.items()

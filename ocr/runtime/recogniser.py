@@ -86,28 +86,7 @@ class OnnxRecogniser(LineRecogniser):
         return int(-(-width // self.frame_pixels))
 
     def read_arrays(self, images, widths):
-        """Run the network on prepared lines.
-
-        Parameters
-        ----------
-        images : numpy.ndarray
-            float32, (N, 1, height, W), as `ocr.transforms.line_to_input` makes them, 0 beyond
-            each line's width; W is a multiple of the stride.
-        widths : numpy.ndarray
-            float32, (N,), in pixels.
-
-        Returns
-        -------
-        logits : numpy.ndarray
-            float32, (N, T, classes).
-        frames : numpy.ndarray
-            int64, (N,): how many of the T belong to each line.
-
-        Raises
-        ------
-        ModelError
-            A shape that does not fit.
-        """
+        """Run the network on prepared lines; see `LineRecogniser.read_arrays`."""
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1] != 1 or shape[2] != self.height:
             raise ModelError(f"expected images (N, 1, {self.height}, W), not {shape}")
@@ -117,9 +96,6 @@ class OnnxRecogniser(LineRecogniser):
         return self._session.run(("logits", "frames"), {
             "images": np.ascontiguousarray(images, np.float32),
             "widths": np.ascontiguousarray(widths, np.float32)})
-
-    def _read(self, images, widths):
-        return self.read_arrays(images, widths)
 
 
 def stored_pipeline(path, settings):

@@ -1,10 +1,8 @@
 """A model as the service uses it: images to prepared lines, logits to readings."""
 
-import argparse
 import dataclasses
 import importlib.util
 import math
-import os
 import threading
 from dataclasses import dataclass
 
@@ -15,6 +13,7 @@ from ..layout import crop
 from ..output import alto_xml, page_xml
 from ..reading import PageReader
 from ..transforms import input_width, line_to_input, resize_line
+from ..tuned import pipeline_of
 
 __all__ = ["ServedRecogniser", "OpenPage", "open_served"]
 
@@ -49,7 +48,6 @@ class ServedRecogniser:
     Parameters
     ----------
     recogniser : LineRecogniser
-        With `read_arrays`, as `OnnxRecogniser` has it, or an MXNet `Recogniser`.
     pipeline : PipelineConfig, optional
         What it brings along by default, else greedy decoding. It is decoded with in this
         process: its `workers` is taken for 1.
@@ -74,10 +72,9 @@ class ServedRecogniser:
         self.recogniser, preprocess = recogniser, recogniser.preprocess
         self.height, self.width = preprocess.height, preprocess.width
         self.max_width = preprocess.width or input_width(preprocess.max_width, preprocess)
-        stride = recogniser.net.stride if hasattr(recogniser, "net") else recogniser.stride
-        self.width_step = None if preprocess.width else math.lcm(WIDTH_STEP, stride)
+        self.width_step = None if preprocess.width else math.lcm(WIDTH_STEP, recogniser.stride)
         self.classes = recogniser.alphabet.num_classes
-        self.run = getattr(recogniser, "read_arrays", None) or _mxnet_run(recogniser)
+        self.run = recogniser.read_arrays
         config = pipeline or recogniser.pipeline or PipelineConfig()
         config = dataclasses.replace(
             config, decoder=dataclasses.replace(config.decoder, workers=1))
@@ -188,31 +185,4 @@ def open_served(path, config):
         recogniser = OnnxRecogniser(path, config.network_threads, config.device)
     else:
         recogniser = open_recogniser(path, config.device)
-    return ServedRecogniser(recogniser, _pipeline(path, config.decoder))
-
-
-def _pipeline(path, name):
-    from ..cli.decoder_options import add_decoder_options, default_name, pipeline_config
-
-    # The rule which tuned settings belong to a model stands there; no option is given here.
-    parser = argparse.ArgumentParser()
-    add_decoder_options(parser)
-    options = parser.parse_args([])
-    options.checkpoint = os.path.abspath(path)
-    return pipeline_config(options, name or default_name(options))
-
-
-def _mxnet_run(recogniser):
-    from ..backend import nd
-
-    lock = threading.Lock()
-
-    def run(images, widths):
-        # A network's buffers are its own, whichever thread calls it.
-        with lock:
-            recogniser.net.check_input(images.shape)
-            logits, frames = recogniser.net(nd.array(images, ctx=recogniser.context),
-                                            nd.array(widths, ctx=recogniser.context))[:2]
-            return logits.asnumpy(), frames.asnumpy().astype(int)
-
-    return run
+    return ServedRecogniser(recogniser, pipeline_of(path, config.decoder))

@@ -8,6 +8,8 @@ from PIL import Image
 
 from ocr.cli.main import main
 from ocr.data import open_dataset
+from ocr.export import export_onnx
+from ocr.runtime import shipped
 
 from ..export.networks import write_checkpoint
 from ..layout.pages import draw_page
@@ -116,3 +118,15 @@ def test_errors_are_one_clear_line(folder, recognise, tmp_path, arguments, messa
     out, err = recognise(folder / "page.jpg", *(a.format(**names) for a in arguments),
                          status=2)
     assert out == "" and message in err and len(err.strip().splitlines()) == 1
+
+
+def test_without_a_model_the_shipped_one_reads(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shipped, "_FOLDER", str(tmp_path))
+    line = str(folder / "line.png")
+    assert main(["recognise", line]) == 2
+    assert "no trained model comes with this installation" in capsys.readouterr().err
+    export_onnx(str(folder / "m.ckpt"), str(tmp_path / "default.onnx"))
+    assert main(["recognise", line, "--lines", "one"]) == 0
+    out, _ = capsys.readouterr()
+    assert main(["recognise", line, "--lines", "one", "--model", str(folder / "m.ckpt")]) == 0
+    assert capsys.readouterr()[0] == out

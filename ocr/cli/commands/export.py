@@ -7,8 +7,8 @@ evaluate take it as --checkpoint.
 import os
 
 from ...exceptions import ConfigError
+from ...tuned import tuned_path
 from ..common import positive, require_file, say
-from ..decoder_options import tuned_path
 
 
 def add_arguments(parser):

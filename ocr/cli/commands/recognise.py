@@ -23,7 +23,7 @@ _ENDINGS = {"text": ".txt", "json": ".json", "alto": ".xml", "page": ".xml"}
 
 def add_arguments(parser):
     parser.add_argument("images", nargs="+", metavar="IMAGE")
-    add_checkpoint(parser)
+    add_checkpoint(parser, required=False)
     add_decoder_choice(parser)
     parser.add_argument("--n-best", type=positive, default=1, metavar="N")
     parser.add_argument("--lines", choices=("auto", "one", "find"), default="auto",
@@ -48,6 +48,10 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    if arguments.checkpoint is None:
+        from ...runtime import default_model
+
+        arguments.checkpoint = default_model()
     require_file(arguments.checkpoint)
     # Without a name: what was best when it was tuned, or greedy.
     name = arguments.decoder or default_name(arguments)

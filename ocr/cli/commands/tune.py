@@ -8,13 +8,13 @@ evaluate, recognise and denoise-data. The test split cannot be tuned on.
 
 import dataclasses
 
+from ...tuned import tuned_path
 from ..common import add_checkpoint, add_config, checkpoint_config, require_file, say
 from ..decoder_options import (
     add_decoder_choice,
     add_decoder_options,
     chosen_name,
     pipeline_config,
-    tuned_path,
 )
 
 

@@ -1,0 +1,97 @@
+"""Which decoder and correctors a model file is read with: its own, or tuned beside it."""
+
+import glob
+import json
+import os
+import re
+
+__all__ = ["tuned_path", "tuned_names", "stored_in", "best_name", "pipeline_of"]
+
+
+def tuned_path(model, name):
+    """Return where ``ocr tune`` stores the settings of the pipeline `name` for a model file."""
+    return os.path.join(os.path.dirname(os.path.abspath(model)), f"decoder-{name}.json")
+
+
+def tuned_names(model):
+    """Return the names of the pipelines that were tuned for a model file."""
+    pattern = tuned_path(glob.escape(model), "*")
+    return sorted(re.fullmatch(r"decoder-(.*)\.json", os.path.basename(path))[1]
+                  for path in glob.glob(pattern))
+
+
+def stored_in(model):
+    """Return the `PipelineConfig` within an exported model, None where there is none."""
+    if not model.lower().endswith(".onnx"):
+        return None
+    from .runtime import read_settings, stored_pipeline
+
+    return stored_pipeline(model, read_settings(model))
+
+
+def best_name(model, otherwise="greedy"):
+    """Return the pipeline that reads a model's lines best.
+
+    Parameters
+    ----------
+    model : str
+    otherwise : str
+        Where none is stored in the file or tuned beside it.
+
+    Returns
+    -------
+    str
+        What is stored in the file, else the one with the best scores on the lines it was
+        tuned on.
+    """
+    if stored := stored_in(model):
+        return stored.name
+    best, lowest = otherwise, float("inf")
+    for name in tuned_names(model):
+        try:
+            with open(tuned_path(model, name), encoding="utf-8") as source:
+                tuned = json.load(source)["tuned"]
+            score = tuned["cer"] + tuned["wer"] / 4
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if score < lowest:
+            best, lowest = name, score
+    return best
+
+
+def pipeline_of(model, name=None):
+    """Return the settings that a pipeline has for a model file.
+
+    Parameters
+    ----------
+    model : str
+        Of ``ocr train`` or ``ocr export``.
+    name : str, optional
+        Such as "greedy" or "beam-char+spelling"; `best_name` by default.
+
+    Returns
+    -------
+    PipelineConfig
+        As stored in the file or tuned; else the defaults, behind what was tuned for the decoder
+        alone.
+
+    Raises
+    ------
+    UnknownNameError
+        No such decoder or corrector.
+    """
+    from .correction import PipelineConfig, Stage, load_pipeline, parse_name
+    from .decoding import DecoderConfig
+
+    name = name or best_name(model)
+    decoder, correctors = parse_name(name)
+    stored = stored_in(model)
+    if stored and stored.name == name:
+        return stored
+    if os.path.exists(tuned_path(model, name)):
+        return load_pipeline(tuned_path(model, name))
+    # What was tuned for the decoder alone is a better start than the defaults.
+    alone = tuned_path(model, decoder)
+    start = load_pipeline(alone).decoder if correctors and os.path.exists(alone) \
+        else DecoderConfig(name=decoder)
+    return PipelineConfig(start, tuple(Stage.of(corrector) for corrector in correctors))
