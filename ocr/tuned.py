@@ -1,11 +1,13 @@
 """Which decoder and correctors a model file is read with: its own, or tuned beside it."""
 
 import glob
+import importlib.util
 import json
 import os
 import re
+import warnings
 
-__all__ = ["tuned_path", "tuned_names", "stored_in", "best_name", "pipeline_of"]
+__all__ = ["tuned_path", "tuned_names", "stored_in", "missing", "best_name", "pipeline_of"]
 
 
 def tuned_path(model, name):
@@ -29,6 +31,18 @@ def stored_in(model):
     return stored_pipeline(model, read_settings(model))
 
 
+def missing(config):
+    """Return the packages, comma-separated, without which a `PipelineConfig` cannot run here."""
+    from .correction import CORRECTORS
+    from .decoding import DECODERS
+
+    needed = [*DECODERS.get(config.decoder.name).needs(config.decoder),
+              *(n for s in config.correctors for n in CORRECTORS.get(s.name).needs(s.settings))]
+    return ", ".join(dict.fromkeys(
+        name.replace("|", " or ") for name in needed
+        if not any(importlib.util.find_spec(one) for one in name.split("|"))))
+
+
 def best_name(model, otherwise="greedy"):
     """Return the pipeline that reads a model's lines best.
 
@@ -42,10 +56,15 @@ def best_name(model, otherwise="greedy"):
     -------
     str
         What is stored in the file, else the one with the best scores on the lines it was
-        tuned on.
+        tuned on. What is stored but cannot run here, for a package is missing, is passed over
+        with a warning.
     """
     if stored := stored_in(model):
-        return stored.name
+        if not (packages := missing(stored)):
+            return stored.name
+        warnings.warn(f"{model} reads better with its decoder {stored.name}, which needs: "
+                      f"{packages}", stacklevel=2)
+        return otherwise
     best, lowest = otherwise, float("inf")
     for name in tuned_names(model):
         try:

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from ocr.correction import PipelineConfig, Stage, save_pipeline
 from ocr.decoding import DecoderConfig
 from ocr.exceptions import UnknownNameError
-from ocr.tuned import best_name, pipeline_of, tuned_names, tuned_path
+from ocr.tuned import best_name, missing, pipeline_of, tuned_names, tuned_path
 
 
 @pytest.fixture
@@ -46,3 +47,22 @@ def test_nothing_tuned(tmp_path):
     model = str(tmp_path / "best.ckpt")
     assert best_name(model) == "greedy" and best_name(model, "beam-lm") == "beam-lm"
     assert tuned_names(model) == []
+
+
+def test_missing_packages(monkeypatch):
+    config = PipelineConfig(DecoderConfig("beam-char"), (
+        Stage.of("char-rescore"), Stage.of("spelling", {"lexicon": ["a"]}), Stage.of("denoise")))
+    assert missing(config) == ""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert missing(config) == "kenlm, mxnet"
+    assert missing(PipelineConfig(DecoderConfig("beam"))) == "pyctcdecode or ctc_beam_decoder"
+    assert missing(PipelineConfig(DecoderConfig("greedy"))) == ""
+
+
+def test_a_stored_decoder_that_cannot_run_is_passed_over(tmp_path, monkeypatch):
+    stored = PipelineConfig(DecoderConfig("beam-char", lm="characters"))
+    monkeypatch.setattr("ocr.tuned.stored_in", lambda model: stored)
+    assert best_name("m.onnx") == "beam-char" and pipeline_of("m.onnx") == stored
+    monkeypatch.setattr("ocr.tuned.missing", lambda config: "kenlm")
+    with pytest.warns(UserWarning, match="m.onnx reads better with .* beam-char, .*: kenlm"):
+        assert best_name("m.onnx") == "greedy"

@@ -50,6 +50,11 @@ class Corrector:
     def __init__(self, config, base=None, alphabet=None):
         self.config, self.base, self.alphabet = config, base, alphabet
 
+    @staticmethod
+    def needs(config):
+        """Return the packages it takes besides NumPy."""
+        return ()
+
     def reconfigure(self, config):
         """Take other weights without loading anything anew."""
         self.config = config

@@ -51,6 +51,11 @@ class RescoreConfig:
 
 class _Rescorer(Corrector):
     config_class = RescoreConfig
+
+    @staticmethod
+    def needs(config):
+        """Return the package that reads the model."""
+        return ("kenlm",)
     paths = ("lm",)
     units = ()
     tunable = {"weight": ((0.0, 0.1, 0.2, 0.4, 0.7, 1.0), 0.1, 0.0, 3.0),

@@ -252,6 +252,11 @@ class Decoder:
         self.config = config
 
     @staticmethod
+    def needs(config):
+        """Return the packages it takes besides NumPy; "a|b" where either will do."""
+        return ()
+
+    @staticmethod
     def tunable_of(config):
         """Return what can be tuned: setting -> (values to try, step, lowest, highest)."""
         return {}

@@ -147,6 +147,11 @@ class BeamDecoder(ParallelDecoder):
                                 "recogniser")
         return stored, usable
 
+    @staticmethod
+    def needs(config):
+        """Return the packages that can search."""
+        return ("pyctcdecode|ctc_beam_decoder",)
+
     def reconfigure(self, config):
         """Take other weights and widths; the language model stays."""
         super().reconfigure(config)

@@ -165,6 +165,11 @@ class FusionDecoder(ParallelDecoder):
         self._space = alphabet.encode(" ")[0] if " " in alphabet else -1
 
     @staticmethod
+    def needs(config):
+        """Return the package that reads the models."""
+        return ("kenlm",)
+
+    @staticmethod
     def tunable_of(config):
         """Weights of the language models there are."""
         tunable = {}
