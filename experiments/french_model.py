@@ -9,13 +9,11 @@ Writes runs/french; `experiments/copiste_lm.py` compares language models on it a
 import os
 import sys
 
-from recipe import run
+from recipe import run_after
 
 from lm.denoising import write_corpus
-from ocr.cli.main import main as ocr
 from ocr.config import from_mapping, read_yaml
 from ocr.exceptions import OCRError
-from ocr.files import write_text
 from ocr.training import ExperimentConfig
 from ocr.training.sources import make_alphabet, open_split
 
@@ -53,28 +51,20 @@ def make_text():
     config = from_mapping(ExperimentConfig, read_yaml(CONFIG))
     lines = open_split(config.data, "train")
     characters = set(make_alphabet(config.alphabet, lines).characters)
-    own = os.path.join(RUN, "transcripts.txt")
-    write_corpus(own, lines.texts())
-    with open(own, encoding="utf-8") as source:
-        text = source.read()
-    write_text(path, text + "\n".join(pieces(GENERAL, characters)) + "\n")
+    write_corpus(path, [*lines.texts(), *pieces(GENERAL, characters)])
 
 
 def main(arguments):
     """Train both parts, then what every recipe does; returns the exit status."""
-    resume = [a for a in arguments if a == "--resume"]
     os.makedirs(RUN, exist_ok=True)
     try:
         make_text()
     except OCRError as error:
         print(f"error: {error}")
         return 2
-    if not (resume and os.path.exists(f"{RUN}/last.ckpt")):
-        started = os.path.exists(f"{RUN}/synthetic/last.ckpt")
-        if status := ocr(["train", "--config", SYNTHETIC, *(resume if started else [])]):
-            return status
-        arguments = [a for a in arguments if a != "--resume"]
-    return run(CONFIG, arguments)
+    # Overrides are for the second part.
+    return run_after(SYNTHETIC, f"{RUN}/synthetic", CONFIG, RUN, arguments,
+                     [a for a in arguments if a == "--resume"])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,34 @@ from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
 
+def run_after(first, first_run, config_path, output, arguments, first_arguments):
+    """Train the network that another training starts from, then `run` that.
+
+    With ``--resume`` among the arguments a finished first training is not repeated.
+
+    Parameters
+    ----------
+    first, config_path : str
+        YAML files of the two trainings.
+    first_run, output : str
+        Their folders.
+    arguments, first_arguments : list of str
+        ``key=value`` overrides of each, and perhaps ``--resume``.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    if not ("--resume" in arguments and os.path.exists(f"{output}/last.ckpt")):
+        started = os.path.exists(f"{first_run}/last.ckpt")
+        options = [a for a in first_arguments if started or a != "--resume"]
+        if status := ocr(["train", "--config", first, *options]):
+            return status
+        arguments = [a for a in arguments if a != "--resume"]
+    return run(config_path, arguments)
+
+
 def run(config_path, arguments):
     """Train (or resume), make a word model of the training transcripts, tune, evaluate.
 

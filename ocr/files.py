@@ -1,11 +1,13 @@
-"""Atomic writing: a reader never sees half a file, also after a kill."""
+"""Text files: read with clear errors; written atomically, so that nobody sees half a file."""
 
 import json
 import os
 import tempfile
 from contextlib import contextmanager
 
-__all__ = ["atomic_path", "write_text", "write_json"]
+from .exceptions import DataError
+
+__all__ = ["atomic_path", "read_text", "write_text", "write_json"]
 
 
 @contextmanager
@@ -34,6 +36,36 @@ def atomic_path(path):
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def read_text(path, missing):
+    """Read a UTF-8 file, its line ends as they are; a byte order mark at the start is left out.
+
+    Parameters
+    ----------
+    path : str
+    missing : Exception
+        Raised when there is no such file.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is not UTF-8 (the line is named).
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as source:
+            return source.read()
+    except FileNotFoundError:
+        raise missing from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = error.object[:error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
 
 
 def write_text(path, text):

@@ -322,7 +322,7 @@ class Recogniser(LineRecogniser):
             return _read_by_mxnet(self.net, self.context, images, widths)
 
 
-def open_recogniser(path, device="auto"):
+def open_recogniser(path, device="auto", threads=0):
     """Open a trained model: an ONNX file by the light runtime, a checkpoint by MXNet.
 
     Parameters
@@ -331,6 +331,8 @@ def open_recogniser(path, device="auto"):
         File written by ``ocr export`` (``.onnx``) or by ``ocr train``.
     device : str
         As in `ocr.backend.devices`; ONNX files run on the CPU with "auto".
+    threads : int
+        Of one run of an ONNX network; 0 for one a core.
 
     Returns
     -------
@@ -347,5 +349,5 @@ def open_recogniser(path, device="auto"):
     if path.lower().endswith(".onnx"):
         from .runtime import OnnxRecogniser
 
-        return OnnxRecogniser(path, device=device)
+        return OnnxRecogniser(path, threads, device)
     return Recogniser(path, device)

@@ -29,6 +29,7 @@ from html.entities import html5
 from xml.parsers import expat
 
 from ..exceptions import ConfigError, DataError, MissingDataError
+from ..files import read_text
 from .alphabet import normalise
 from .base import DATASETS, LineDataset, LineSample, SkipReport
 
@@ -114,18 +115,8 @@ def _missing(path, what, archive):
 
 def _lines_of(path, missing):
     """Yield (line number, line) of the text file `path`; `missing` is raised when not there."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as source:
-            content = source.read()
-    except FileNotFoundError:
-        raise missing from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = error.object[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
     # Not splitlines(): U+0085 and the like may stand inside a transcript.
-    for number, line in enumerate(content.split("\n"), 1):
+    for number, line in enumerate(read_text(path, missing).split("\n"), 1):
         yield number, line.rstrip("\r")
 
 

@@ -7,7 +7,7 @@ from array import array
 import numpy as np
 
 from ..exceptions import AlphabetError, ConfigError, DataError, MissingDataError
-from ..files import write_text
+from ..files import read_text, write_text
 from .alphabet import Alphabet, normalise
 from .base import DATASETS, LineSample, SkipReport
 from .lazy import LazyLines
@@ -37,16 +37,7 @@ def read_characters(path):
     MissingDataError, DataError
         No such file, not UTF-8, or a line that is not one character (the message names it).
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as source:
-            rows = source.read().split("\n")
-    except FileNotFoundError:
-        raise MissingDataError(f"{path}: no such character file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = error.object[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    rows = read_text(path, MissingDataError(f"{path}: no such character file")).split("\n")
     if rows[-1] == "":
         rows.pop()
     characters = [normalise(row[:-1] if row.endswith("\r") else row) for row in rows]

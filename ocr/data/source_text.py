@@ -3,6 +3,7 @@
 import os
 
 from ..exceptions import ConfigError, DataError, MissingDataError
+from ..files import read_text
 from .alphabet import normalise
 from .phrases import make_words, take_line, wrap_words
 from .strokes import undrawable
@@ -50,16 +51,8 @@ def read_text_lines(path, rng, report):
     -------
     list of str
     """
-    try:
-        with open(path, encoding="utf-8-sig") as source:
-            words = normalise(source.read()).split()
-    except FileNotFoundError:
-        raise MissingDataError(f"{path}: cannot be read; there is no such text file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = error.object[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    words = normalise(read_text(path, MissingDataError(
+        f"{path}: cannot be read; there is no such text file"))).split()
     lines = []
     for number, text in enumerate(wrap_words(words, rng)):
         missing = undrawable(text)

@@ -4,6 +4,7 @@ import csv
 import os
 
 from ..exceptions import DataError, MissingDataError
+from ..files import read_text
 from .alphabet import normalise
 from .base import DATASETS, LineDataset, LineSample, SkipReport
 
@@ -12,17 +13,9 @@ __all__ = ["open_table"]
 
 def _rows(path, delimiter, quoting):
     """Yield (line number, cells) of the table `path`."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as source:
-            content = source.read()
-    except FileNotFoundError:
-        raise MissingDataError(f"{path}: no such table of lines; it should be a TSV or CSV file "
-                               "with a header row that names the columns file and text") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = error.object[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    content = read_text(path, MissingDataError(
+        f"{path}: no such table of lines; it should be a TSV or CSV file with a header row that "
+        "names the columns file and text"))
     if "\0" in content:
         line = content[:content.index("\0")].count("\n") + 1
         raise DataError(f"{path}, line {line}: holds a NUL character; not a text table")

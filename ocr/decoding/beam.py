@@ -157,9 +157,9 @@ class BeamDecoder(ParallelDecoder):
         super().reconfigure(config)
         self._search.reconfigure(config)
 
-    def _readings(self, line, n_best):
+    def _readings(self, scores, n_best):
         config = self.config
-        searched, dropped = merge_blanks(line, self.alphabet.blank, config.merge_blanks)
+        searched, dropped = merge_blanks(scores, self.alphabet.blank, config.merge_blanks)
         beams = self._search.decode_beams(
             searched, beam_width=config.beam_width, beam_prune_logp=config.beam_prune_logp,
             token_min_logp=config.token_min_logp, hotword_weight=config.hotword_weight,

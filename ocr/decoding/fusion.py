@@ -229,11 +229,11 @@ class FusionDecoder(ParallelDecoder):
 
     # -- search ---------------------------------------------------------------------------
 
-    def _readings(self, line, n_best):
+    def _readings(self, scores, n_best):
         self._hotwords = frozenset(self.config.hotwords)
         if self._words:
             self._words.forget()
-        searched, dropped = merge_blanks(line, self.alphabet.blank, self.config.merge_blanks)
+        searched, dropped = merge_blanks(scores, self.alphabet.blank, self.config.merge_blanks)
         beams = self._search(searched.astype(np.float64))
         # Prefixes that differ by a space at their end are one reading.
         readings = {}

@@ -39,13 +39,20 @@ class ParallelDecoder(Decoder):
             del _INHERITED[key]
 
     def _decode_here(self, lines, n_best):
+        scores = [log_softmax(np.asarray(line)) if len(line) else line for line in lines]
         # A line without frames is empty, for certain.
-        readings = [self._readings(np.asarray(line), n_best) if len(line) else [("", 0.0, 0.0)]
-                    for line in lines]
-        return spanned(readings, lines, self.alphabet)
+        readings = [self._readings(line, n_best) if len(line) else [("", 0.0, 0.0)]
+                    for line in scores]
+        return spanned(readings, scores, self.alphabet)
 
-    def _readings(self, line, n_best):
+    def _readings(self, scores, n_best):
         """Search a line of one frame or more.
+
+        Parameters
+        ----------
+        scores : numpy.ndarray
+            (T, C), log-softmax.
+        n_best : int
 
         Returns
         -------
@@ -61,7 +68,7 @@ def _decode_inherited(part):
     return decoder._decode_here(lines[begin:end], n_best)
 
 
-def merge_blanks(logits, blank, threshold):
+def merge_blanks(scores, blank, threshold):
     """Drop frames that a search can do without: all but the first of each run of sure blanks.
 
     A further blank after a blank changes no prefix; it only multiplies every path by the
@@ -69,8 +76,8 @@ def merge_blanks(logits, blank, threshold):
 
     Parameters
     ----------
-    logits : numpy.ndarray
-        (T, C).
+    scores : numpy.ndarray
+        (T, C), log-softmax.
     blank : int
     threshold : float
         Posterior above which a blank counts as sure; 1 drops nothing.
@@ -78,11 +85,10 @@ def merge_blanks(logits, blank, threshold):
     Returns
     -------
     kept : numpy.ndarray
-        (T', C), log-softmax of the frames to search, T' <= T.
+        (T', C), the frames to search, T' <= T.
     dropped : float
         Sum of the dropped frames' blank log probabilities.
     """
-    scores = log_softmax(logits)
     if threshold >= 1:
         return scores, 0.0
     sure = scores[:, blank] > np.log(threshold)

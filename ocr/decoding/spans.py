@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..exceptions import DecodingError
-from .base import Hypothesis, Span, log_softmax
+from .base import Hypothesis, Span
 
 __all__ = ["align", "character_spans", "word_spans", "line_confidence", "spanned"]
 
@@ -155,7 +155,7 @@ def _mean(values):
     return math.exp(sum(logs) / len(logs))
 
 
-def spanned(candidates, lines, alphabet):
+def spanned(candidates, scores, alphabet):
     """Make `Hypothesis` objects of beams: each text aligned to the frames it was read from.
 
     Parameters
@@ -163,8 +163,8 @@ def spanned(candidates, lines, alphabet):
     candidates : list of list of (str, float, float)
         For each line its readings, best first: text, all that it is ranked by, and the
         network's part of that; the rest is the language model's.
-    lines : list of numpy.ndarray
-        Logits, (T_i, C) each.
+    scores : list of numpy.ndarray
+        Log probabilities, (T_i, C) each.
     alphabet : Alphabet
 
     Returns
@@ -174,12 +174,10 @@ def spanned(candidates, lines, alphabet):
     work = [(index, reading) for index, readings in enumerate(candidates)
             for reading in readings]
     # Lines of like length together, so that little of a batch is padding.
-    work.sort(key=lambda item: len(lines[item[0]]))
+    work.sort(key=lambda item: len(scores[item[0]]))
     done = {}
     for begin in range(0, len(work), _BATCH):
         batch = work[begin:begin + _BATCH]
-        scores = {index: log_softmax(lines[index]) if len(lines[index]) else lines[index]
-                  for index, _ in batch}
         items = [(scores[index], alphabet.encode(reading[0])) for index, reading in batch]
         for (index, reading), (frame_scores, label), (path, _) in zip(
                 batch, items, _paths(items, alphabet.blank)):

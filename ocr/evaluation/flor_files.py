@@ -10,7 +10,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from ..exceptions import DataError, MissingDataError
-from ..files import write_text
+from ..files import read_text, write_text
 
 __all__ = ["write_predictions", "read_predictions", "line_means", "write_training_report",
            "write_evaluation_report"]
@@ -62,16 +62,8 @@ def read_predictions(path):
         No such file; not UTF-8; a row of another kind, or truth and reading not in turn. The
         message names the row.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as source:
-            rows = source.read().replace("\r\n", "\n").split("\n")
-    except FileNotFoundError:
-        raise MissingDataError(f"{path}: no such predictions file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = error.object[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    content = read_text(path, MissingDataError(f"{path}: no such predictions file"))
+    rows = content.replace("\r\n", "\n").split("\n")
     found = {_TRUTH: [], _READING: []}
     expected, other = _TRUTH, _READING
     for number, row in enumerate(rows, 1):

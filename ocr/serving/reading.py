@@ -179,10 +179,5 @@ def open_served(path, config):
     """
     from ..recognition import open_recogniser
 
-    if path.lower().endswith(".onnx"):
-        from ..runtime import OnnxRecogniser
-
-        recogniser = OnnxRecogniser(path, config.network_threads, config.device)
-    else:
-        recogniser = open_recogniser(path, config.device)
+    recogniser = open_recogniser(path, config.device, config.network_threads)
     return ServedRecogniser(recogniser, pipeline_of(path, config.decoder))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..exceptions import ConfigError
+from .preprocess import paper_of
 
 __all__ = ["AugmentConfig", "augment", "sample_generator"]
 
@@ -117,7 +118,7 @@ def _geometry(ink, config, rng):
             corners = ((r, c), (r + 1, c), (r + 1, c + 1), (r, c + 1))
             quad = [v for i, j in corners for v in (source_x[i, j], source_y[i, j])]
             mesh.append((tuple(int(v) for v in box), quad))
-    paper = int(np.median(ink))
+    paper = int(paper_of(ink))
     image = Image.fromarray(ink - np.minimum(ink, paper))
     warped = image.transform((out_width, height), Image.MESH, mesh, Image.BILINEAR)
     return np.minimum(np.asarray(warped).astype(np.int16) + paper, 255).astype(np.uint8)

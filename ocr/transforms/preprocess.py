@@ -163,7 +163,7 @@ def resize_line(grey, config):
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         size = (min(size[0], config.width), min(size[1], config.height))
         small = _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
-        paper = 0 if config.binarise else _paper(ink)
+        paper = 0 if config.binarise else paper_of(ink)
         box = np.full((config.height, config.width), paper, np.uint8)
         top = (config.height - size[1]) // 2
         box[top:top + size[1], :size[0]] = small
@@ -172,7 +172,7 @@ def resize_line(grey, config):
     return _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
 
 
-def _paper(ink):
+def paper_of(ink):
     """Brightness of the paper of an ink-bright image: its median."""
     return np.uint8(_median(ink))
 

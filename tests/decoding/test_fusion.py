@@ -114,10 +114,10 @@ def test_reconfigured_is_as_built_anew(models):
 def test_merged_blanks():
     logits = one_hot([3, 3, 3, 1, 3, 3, 2, 3], 4)
     scores = log_softmax(logits)
-    kept, dropped = merge_blanks(logits, 3, 0.99)
+    kept, dropped = merge_blanks(scores, 3, 0.99)
     assert (kept == scores[[0, 3, 4, 6, 7]]).all()
     assert dropped == pytest.approx(float(scores[[1, 2, 5], 3].sum()))
-    kept, dropped = merge_blanks(logits, 3, 1.0)
+    kept, dropped = merge_blanks(scores, 3, 1.0)
     assert (kept == scores).all() and dropped == 0
 
 

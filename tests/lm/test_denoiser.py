@@ -393,6 +393,7 @@ def test_commands(files, tmp_path, capsys):
     assert "after" in capsys.readouterr().out
     for bad, message in ((["denoise-train", "--output", "x"], "--pairs"),
                          (["denoise-evaluate", "none.ckpt", files["pairs"][0]], "none.ckpt"),
-                         ([*arguments[:-1], "none.txt", "--output", "y"], "none.txt: no such")):
+                         ([*arguments[:-1], "none.txt", "--output", str(tmp_path / "y")],
+                          "none.txt: no such")):
         assert main(bad) == 2
         assert message in capsys.readouterr().err

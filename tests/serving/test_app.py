@@ -318,16 +318,22 @@ def test_too_many_requests_are_429_at_the_door(running):
     assert client.get("/healthz").status == 200 and service.in_flight == 0
 
 
+class Slow(BarRecogniser):
+    """Waits for `gate` with what it reads once `entered` is set."""
+
+    def __init__(self, entered, gate):
+        super().__init__()
+        self.entered, self.gate = entered, gate
+
+    def read_arrays(self, images, widths):
+        if self.entered.is_set() and not self.gate.is_set():
+            assert self.gate.wait(20)
+        return super().read_arrays(images, widths)
+
+
 def test_late_answers_are_504_and_their_work_is_dropped(running):
     entered, gate = threading.Event(), threading.Event()
-
-    class Slow(BarRecogniser):
-        def read_arrays(self, images, widths):
-            if entered.is_set() and not gate.is_set():
-                assert gate.wait(20)
-            return super().read_arrays(images, widths)
-
-    slow = Slow()
+    slow = Slow(entered, gate)
     client, service = running(open_model=lambda path: ServedRecogniser(slow), timeout=0.3,
                               max_batch=1)
     warm = len(slow.batches)
@@ -344,14 +350,7 @@ def test_late_answers_are_504_and_their_work_is_dropped(running):
 
 def test_a_client_that_goes_away_is_not_worked_for(running):
     entered, gate = threading.Event(), threading.Event()
-
-    class Slow(BarRecogniser):
-        def read_arrays(self, images, widths):
-            if entered.is_set() and not gate.is_set():
-                assert gate.wait(20)
-            return super().read_arrays(images, widths)
-
-    slow = Slow()
+    slow = Slow(entered, gate)
     client, service = running(open_model=lambda path: ServedRecogniser(slow), max_batch=1)
     warm = len(slow.batches)
     entered.set()
