@@ -120,19 +120,23 @@ class Optimiser:
 
 
 class WeightAverage:
-    """Exponential moving average of the trained weights.
+    """Exponential moving average of the weights.
+
+    Batch norm's running mean and variance are averaged too: they belong to the weights that
+    they were measured with.
 
     Parameters
     ----------
-    optimiser : Optimiser
+    net : mxnet.gluon.Block
     decay : float
         Of the average; it starts lower, so that early weights are soon forgotten.
     """
 
-    def __init__(self, optimiser, decay):
-        self.names, self.parameters = optimiser.names, optimiser.parameters
+    def __init__(self, net, decay):
+        named = sorted(net._collect_params_with_prefix().items())
+        self.names, self.parameters = [n for n, _ in named], [p for _, p in named]
         self.decay = decay
-        self.context = optimiser.contexts[0]
+        self.context = self.parameters[0].list_ctx()[0]
         self.values = [p.data(self.context) * 1 for p in self.parameters]
 
     def update(self, step):
@@ -154,8 +158,12 @@ class WeightAverage:
         return {f"ema/{n}": v.asnumpy() for n, v in zip(self.names, self.values)}
 
     def load_state(self, arrays):
-        """Set what `state` returned."""
-        try:
-            self.values = [nd.array(arrays[f"ema/{n}"], ctx=self.context) for n in self.names]
-        except KeyError as error:
-            raise CheckpointError(f"no averaged weight {error}") from None
+        """Set what `state` returned; `CheckpointError` when it is another network's."""
+        for index, (name, parameter) in enumerate(zip(self.names, self.parameters)):
+            if f"ema/{name}" in arrays:
+                self.values[index] = nd.array(arrays[f"ema/{name}"], ctx=self.context)
+            # Checkpoints once held no running statistics: those of the weights stand in.
+            elif parameter.grad_req != "null":
+                raise CheckpointError(f"no averaged weight {name}")
+            else:
+                self.values[index] = parameter.data(self.context) * 1

@@ -103,7 +103,7 @@ class Trainer:
             load_pretrained(self.net, config.model.pretrained)
         self.net.hybridize(static_alloc=True)
         self.optimiser = Optimiser(self.net, settings)
-        self.average = WeightAverage(self.optimiser, settings.ema) if settings.ema else None
+        self.average = WeightAverage(self.net, settings.ema) if settings.ema else None
         if stored is not None:
             self._restore(stored)
         self._writer = None
