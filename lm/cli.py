@@ -47,6 +47,9 @@ def _train_parser(commands):
                         help="KenLM's build_binary (default: on PATH)")
     parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
                         help="kind of KenLM binary (default trie)")
+    parser.add_argument("--quantise", type=int, metavar="BITS",
+                        help="bits for each figure of a trie, such as 8: a smaller file "
+                             "(default: whole figures)")
     parser.add_argument("--discount-fallback", action=argparse.BooleanOptionalAction,
                         help="fixed discounts where the corpus is too small for its own "
                              "(default: yes)")
@@ -116,6 +119,9 @@ def _mix_parser(commands):
                         help="KenLM's build_binary (default: on PATH)")
     parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
                         help="kind of KenLM binary (default trie)")
+    parser.add_argument("--quantise", type=int, metavar="BITS",
+                        help="bits for each figure of a trie, such as 8: a smaller file "
+                             "(default: whole figures)")
     parser.add_argument("--json", action="store_true", help="print the model's metadata as JSON")
     parser.set_defaults(run=_mix)
 

@@ -28,7 +28,7 @@ from ocr.normalisation import Normaliser
 from .arpa import read_arpa, write_arpa
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
 from .kneser_ney import BOS, EOS
-from .lmplz import BINARY_TYPES
+from .lmplz import check_binary
 from .ngram import _import_kenlm, _locate, load_ngram, write_model
 from .sampling import read_frequencies
 
@@ -61,7 +61,7 @@ class InterpolationConfig:
         Text files to find the weights on, instead of `weights`.
     unit : {"word", "character", "wordform"}, optional
         For models without metadata.
-    reserved, blank_lines, binary_type, build_binary
+    reserved, blank_lines, binary_type, quantise, build_binary
         As in `lm.ngram.NgramConfig`.
     """
 
@@ -73,6 +73,7 @@ class InterpolationConfig:
     reserved: str = "error"
     blank_lines: str = "keep"
     binary_type: str = "trie"
+    quantise: int = 0
     build_binary: Optional[str] = None
 
     def __post_init__(self):
@@ -99,12 +100,13 @@ class InterpolationConfig:
                                   f"{', '.join(map(str, self.weights))}")
             if not any(self.weights):
                 raise ConfigError("all weights are 0")
-        for name, known in (("unit", (None, *UNITS)), ("binary_type", (*BINARY_TYPES, "none")),
+        for name, known in (("unit", (None, *UNITS)),
                             ("reserved", ("error", "skip")), ("blank_lines", ("keep", "skip"))):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name} must be one of {', '.join(filter(None, known))}, "
                                   f"not {value!r}")
+        check_binary(self.binary_type, self.quantise)
         if not os.path.basename(output) or os.path.isdir(output):
             raise ConfigError(f"the output {output!r} is a folder; give the model a name in it")
 

@@ -8,7 +8,7 @@ import tempfile
 
 from ocr.exceptions import ConfigError, LanguageModelError
 
-__all__ = ["find_tool", "run_lmplz", "run_build_binary", "BINARY_TYPES"]
+__all__ = ["find_tool", "run_lmplz", "run_build_binary", "check_binary", "BINARY_TYPES"]
 
 #: Data structures that ``build_binary`` makes.
 BINARY_TYPES = ("trie", "probing")
@@ -157,7 +157,17 @@ def run_lmplz(program, sentences, arpa, order, fallback=None, prune=(),
     return tuple(int(found) + 1 for found in _FALLBACK_NOTE.findall(text))
 
 
-def run_build_binary(program, kind, arpa, binary):
+def check_binary(kind, quantise):
+    """Raise `ConfigError` for a kind of binary that is not known or cannot be quantised so."""
+    if kind not in (known := (*BINARY_TYPES, "none")):
+        raise ConfigError(f"binary_type must be one of {', '.join(known)}, not {kind!r}")
+    if quantise and kind != "trie":
+        raise ConfigError(f"quantise needs the binary_type trie, not {kind!r}")
+    if quantise and not 2 <= quantise <= 25:
+        raise ConfigError(f"quantise must be 0 (not at all) or 2 to 25 bits, not {quantise}")
+
+
+def run_build_binary(program, kind, arpa, binary, quantise=0):
     """Turn an ARPA file into a KenLM binary with ``build_binary``.
 
     Parameters
@@ -167,13 +177,19 @@ def run_build_binary(program, kind, arpa, binary):
     kind : {"trie", "probing"}
     arpa, binary : str
         File to read, file to write.
+    quantise : int
+        Bits for each probability and for each back-off weight of a trie; 0 keeps them whole.
 
     Raises
     ------
     LanguageModelError
         It cannot be started or fails; the end of its stderr is in the message.
     """
-    command = [program, kind, arpa, binary]
+    options = []
+    if quantise:
+        # The links between orders are packed as well, which changes no figure.
+        options = ["-q", str(quantise), "-b", str(quantise), "-a", "255"]
+    command = [program, *options, kind, arpa, binary]
     with tempfile.TemporaryFile() as errors:
         process = _start(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:

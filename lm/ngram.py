@@ -23,7 +23,7 @@ from ocr.normalisation import Normaliser, check_rules
 
 from .arpa import check_arpa, read_arpa, read_unigrams, write_arpa
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
-from .lmplz import BINARY_TYPES, find_tool, run_build_binary, run_lmplz
+from .lmplz import check_binary, find_tool, run_build_binary, run_lmplz
 
 __all__ = ["NgramConfig", "NgramModel", "PerplexityReport", "ESTIMATORS", "max_order",
            "train_ngram", "write_model", "load_ngram", "perplexity"]
@@ -64,6 +64,9 @@ class NgramConfig:
         KenLM's programs; looked for on PATH by default.
     binary_type : {"trie", "probing", "none"}
         Kind of KenLM binary, made where build_binary is found; ``none`` makes none.
+    quantise : int
+        Bits for each figure of a trie, 2 to 25; 8 makes it about half as large and hardly
+        worse. 0 keeps them whole.
     discount_fallback : bool
         Where discounts cannot be found (small or repetitive corpora), take
         `fallback_discounts`; otherwise that is an error.
@@ -94,6 +97,7 @@ class NgramConfig:
     lmplz: Optional[str] = None
     build_binary: Optional[str] = None
     binary_type: str = "trie"
+    quantise: int = 0
     discount_fallback: bool = True
     fallback_discounts: tuple[float, float, float] = (0.5, 1.0, 1.5)
     prune: tuple[int, ...] = ()
@@ -117,11 +121,11 @@ class NgramConfig:
         if not self.corpus:
             raise ConfigError("no corpus given")
         for name, known in (("unit", UNITS), ("estimator", ESTIMATORS),
-                            ("binary_type", (*BINARY_TYPES, "none")),
                             ("reserved", ("error", "skip")), ("blank_lines", ("keep", "skip"))):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        check_binary(self.binary_type, self.quantise)
         if not os.path.basename(output) or os.path.isdir(output):
             raise ConfigError(f"the output {output!r} is a folder; give the model a name in it")
         # The estimator would refuse these too, but only after the corpus is read.
@@ -350,7 +354,8 @@ def write_model(config, order, write, describe, heldout=None):
     Parameters
     ----------
     config : NgramConfig or lm.interpolation.InterpolationConfig
-        Says `output`, `unit`, `binary_type`, `build_binary` and the names of the `heldout` files.
+        Says `output`, `unit`, `binary_type`, `quantise`, `build_binary` and the names of the
+        `heldout` files.
     order : int
     write : callable
         Given a path, writes the ARPA file there and returns what there is to tell about it.
@@ -382,14 +387,16 @@ def write_model(config, order, write, describe, heldout=None):
         has_binary = build_binary is not None and order > 1
         if has_binary:
             paths[".bin"] = stack.enter_context(atomic_path(files[".bin"]))
-            run_build_binary(build_binary, config.binary_type, paths[".arpa"], paths[".bin"])
+            run_build_binary(build_binary, config.binary_type, paths[".arpa"], paths[".bin"],
+                             config.quantise)
         unigrams = tuple(read_unigrams(paths[".arpa"]))
         with open(paths[".unigrams.txt"], "w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{word}\n" for word in unigrams)
         # Through JSON, so that it is the same now as when it is read back.
         metadata = json.loads(json.dumps({
             **describe(details, len(unigrams)),
-            "binary": config.binary_type if has_binary else None}))
+            "binary": config.binary_type if has_binary else None,
+            **({"quantised": config.quantise} if has_binary and config.quantise else {})}))
         if heldout is not None:
             written = NgramModel(paths.get(".bin", paths[".arpa"]), paths[".arpa"], unigrams,
                                  order, config.unit)

@@ -1,8 +1,9 @@
 """The one place where MXNet is imported.
 
 Before that it gives OpenMP as many threads as this process has cores (MXNet
-oversubscribes badly otherwise), leaves those threads to MXNet's own worker and, for an ``mxnet-cu*`` wheel, loads the CUDA 11
-libraries of NVIDIA's pip wheels, so that a bare driver suffices.
+oversubscribes badly otherwise), leaves those threads to MXNet's own worker and, for an
+``mxnet-cu*`` wheel, loads the CUDA 11 libraries of NVIDIA's pip wheels, so that a bare driver
+suffices.
 """
 
 import ctypes

@@ -323,7 +323,8 @@ def test_heldout_without_a_known_token(tmp_path):
     (dict(weights=(1, 1), heldout="h"), "not both"), (dict(models=("a",)), "two models"),
     (dict(models=("a.tsv", "b.tsv")), "at least one n-gram model"),
     (dict(unit="line"), "unit must be one of word"), (dict(output="."), "is a folder"),
-    (dict(binary_type="x"), "binary_type"), (dict(reserved="x"), "reserved"),
+    (dict(binary_type="x"), "binary_type"), (dict(quantise=26), "2 to 25 bits, not 26"),
+    (dict(reserved="x"), "reserved"),
 ])
 def test_settings(settings, message):
     with pytest.raises(ConfigError, match=message):

@@ -70,6 +70,10 @@ def test_build_binary(script, tmp_path):
     out = tmp_path / "out"
     run_build_binary(program, "trie", str(tmp_path / "in"), str(out))
     assert out.read_text() == "triemodel"
+    program = script("build_binary", "import sys\n"
+                                     "open(sys.argv[-1], 'w').write(str(sys.argv[1:-2]))")
+    run_build_binary(program, "trie", str(tmp_path / "in"), str(out), quantise=8)
+    assert out.read_text() == "['-q', '8', '-b', '8', '-a', '255', 'trie']"
     out.write_text("")
     with pytest.raises(LanguageModelError, match="wrote nothing"):
         run_build_binary(script("build_binary", "pass"), "trie", "in", str(out))

@@ -274,6 +274,9 @@ def test_binary_is_made_and_a_stale_one_is_removed(train, script, tmp_path):
     model = train(build_binary=program, binary_type="none")
     assert model.path == model.arpa
     assert "model.bin" not in names(tmp_path / "m")
+    program = script("build_binary", "import sys\nopen(sys.argv[-1], 'w').write(sys.argv[2])")
+    model = train(build_binary=program, quantise=8)
+    assert (tmp_path / "m" / "model.bin").read_text() == "8" == str(model.metadata["quantised"])
     # KenLM has no unigram models.
     assert train(build_binary=program, order=1).path.endswith(".arpa")
 
@@ -293,6 +296,10 @@ def test_the_real_binary_scores_as_the_arpa(corpus, tmp_path, kind):
     of_arpa = load_ngram(tmp_path / "model.arpa")
     assert of_arpa.path == model.arpa
     text = ["the cat sat on a unicorn"]
+    if kind == "trie":
+        small = train_ngram(NgramConfig((corpus,), str(tmp_path / "small"), quantise=8))
+        assert perplexity(small, text).perplexity == pytest.approx(
+            perplexity(model, text).perplexity, rel=0.02)
     assert perplexity(model, text).perplexity == pytest.approx(
         perplexity(of_arpa, text).perplexity, rel=1e-4)
     content = (tmp_path / "model.bin").read_bytes()
@@ -373,7 +380,9 @@ def test_a_model_may_have_the_name_of_its_corpus(train, tmp_path):
 @pytest.mark.parametrize("settings, message", [
     (dict(order=0), "order"), (dict(unit="x"), "unit must be one of"),
     (dict(estimator="srilm"), "estimator must be one of"), (dict(corpus=()), "no corpus"),
-    (dict(binary_type="x"), "binary_type"), (dict(prune=(1,)), "begin with 0"),
+    (dict(binary_type="x"), "binary_type"), (dict(quantise=1), "2 to 25 bits, not 1"),
+    (dict(quantise=8, binary_type="probing"), "trie, not 'probing'"),
+    (dict(prune=(1,)), "begin with 0"),
     (dict(fallback_discounts=(2, 2, 2)), "fallback discounts"), (dict(output="."), "is a folder"),
     (dict(output="x/"), "is a folder"),
 ])
