@@ -37,10 +37,11 @@ class Models:
                  self.path(name), "--reserved", "skip", *options)
         return self.path(name)
 
-    def mix(self, name, models):
+    def mix(self, name, models, *options):
         """Interpolate models, word lists among them; returns the mixture's path."""
         if not os.path.exists(self.path(f"{name}.json")):
-            step("lm", "mix", *models, "--heldout", self.heldout, "--output", self.path(name))
+            step("lm", "mix", *models, "--heldout", self.heldout, "--output", self.path(name),
+                 *options)
         return self.path(name)
 
 

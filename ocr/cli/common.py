@@ -8,7 +8,7 @@ from ..config import apply_overrides, from_mapping, read_yaml
 from ..exceptions import CheckpointError, ConfigError
 
 __all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
-           "options_from_yaml", "positive", "require_file", "say"]
+           "model_file", "options_from_yaml", "positive", "require_file", "say"]
 
 
 def say(text):
@@ -27,10 +27,22 @@ def add_config(parser, required=False):
 def add_checkpoint(parser, required=True):
     """Add ``--checkpoint``, ``--device`` and ``--batch-size``."""
     parser.add_argument("--checkpoint", "--model", required=required, metavar="FILE",
-                        help="file written by ocr train, or by ocr export (.onnx)"
+                        type=model_file,
+                        help="file written by ocr train, or by ocr export (.onnx), or the name of "
+                        "a model that comes with ocr"
                         + ("" if required else "; by default the model that comes with ocr"))
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N")
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N")
+
+
+def model_file(text):
+    """Argument type: a model's file, or the name of a shipped model."""
+    if not os.path.exists(text):
+        from ..runtime import list_shipped, model_path
+
+        if text in list_shipped():
+            return model_path(text)
+    return text
 
 
 def positive(text):

@@ -9,7 +9,7 @@ __all__ = ["default_model", "list_shipped", "model_path"]
 _FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "weights")
 _SUFFIX = ".onnx"
 #: What is taken where several are shipped and none is named.
-_DEFAULT = "default"
+_DEFAULT = "french"
 
 
 def list_shipped():

@@ -200,6 +200,7 @@ def test_list_and_help():
     assert "correctors: char-rescore, denoise, spelling, word-rescore" in out
     assert "models: base, captcha, densenet, flor, original, shixin, small" in out
     assert "data: alto, captcha, folder, hdf5, iam, index, page, synthetic, table" in out
+    assert run("list", "shipped")[0].startswith("shipped: ")
     assert run("list", "decoders")[0] == "decoders: beam, beam-char, beam-lm, greedy\n"
     for command in ("", "train", "evaluate", "tune", "recognise", "denoise-data", "pack",
                     "synth", "list"):

@@ -128,5 +128,6 @@ def test_without_a_model_the_shipped_one_reads(folder, tmp_path, monkeypatch, ca
     export_onnx(str(folder / "m.ckpt"), str(tmp_path / "default.onnx"))
     assert main(["recognise", line, "--lines", "one"]) == 0
     out, _ = capsys.readouterr()
-    assert main(["recognise", line, "--lines", "one", "--model", str(folder / "m.ckpt")]) == 0
-    assert capsys.readouterr()[0] == out
+    for model in (str(folder / "m.ckpt"), "default"):
+        assert main(["recognise", line, "--lines", "one", "--model", model]) == 0
+        assert capsys.readouterr()[0] == out

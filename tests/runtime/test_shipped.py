@@ -25,14 +25,14 @@ def test_nothing_is_shipped(weights):
 
 
 def test_models_by_name(weights, tmp_path):
-    for name in ("french.onnx", "english.onnx", "card.md"):
+    for name in ("latin.onnx", "english.onnx", "card.md"):
         (weights / name).touch()
-    assert list_shipped() == ["english", "french"]
+    assert list_shipped() == ["english", "latin"]
     assert default_model() == model_path() == str(weights / "english.onnx")
-    (weights / "default.onnx").touch()
-    assert default_model() == str(weights / "default.onnx")
-    assert model_path("french") == str(weights / "french.onnx")
+    (weights / "french.onnx").touch()
+    assert default_model() == str(weights / "french.onnx")
+    assert model_path("latin") == str(weights / "latin.onnx")
     (tmp_path / "own.onnx").touch()
     assert model_path(tmp_path / "own.onnx") == str(tmp_path / "own.onnx")
-    with pytest.raises(UnknownNameError, match="shipped: default, english, french"):
+    with pytest.raises(UnknownNameError, match="shipped: english, french, latin"):
         model_path("german")

@@ -3,7 +3,8 @@
 
 def add_arguments(parser):
     parser.add_argument("kind", nargs="?", default="all",
-                        choices=("all", "models", "decoders", "correctors", "data", "alphabets"))
+                        choices=("all", "models", "shipped", "decoders", "correctors", "data",
+                                 "alphabets"))
 
 
 def run(arguments):
@@ -11,9 +12,11 @@ def run(arguments):
     from ...data import list_datasets
     from ...data.alphabet import PRESETS
     from ...decoding import list_decoders
+    from ...runtime import list_shipped
 
     kinds = {"data": list_datasets, "alphabets": lambda: sorted(PRESETS),
-             "decoders": list_decoders, "correctors": list_correctors, "models": _models}
+             "decoders": list_decoders, "correctors": list_correctors, "models": _models,
+             "shipped": list_shipped}
     wanted = kinds if arguments.kind == "all" else (arguments.kind,)
     for kind in wanted:
         print(f"{kind}: {', '.join(kinds[kind]())}")

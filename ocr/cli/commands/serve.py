@@ -11,6 +11,7 @@ import dataclasses
 
 from ...config import read_yaml
 from ...exceptions import ConfigError
+from ..common import model_file
 
 #: Setting -> (type, metavar, help). Those of `ServingConfig` that are plain values.
 _OPTIONS = {
@@ -43,7 +44,8 @@ def add_arguments(parser):
 
     defaults = {f.name: f.default for f in dataclasses.fields(ServingConfig)}
     parser.add_argument("--model", action="append", type=_model, metavar="NAME=PATH",
-                        help="a model to serve; repeatable; the shipped one without any")
+                        help="a model to serve, or the name of one that comes with ocr; "
+                        "repeatable; the default one without any")
     parser.add_argument("--config", metavar="YAML",
                         help="settings by name (underscores); the command line goes before")
     for name, (kind, metavar, text) in _OPTIONS.items():
@@ -56,6 +58,8 @@ def add_arguments(parser):
 
 def _model(text):
     name, equals, path = text.partition("=")
+    if not equals and (path := model_file(text)) != text:
+        return text, path
     if not equals or not name or not path:
         raise argparse.ArgumentTypeError(f"expected NAME=PATH, not {text!r}")
     return name, path

@@ -1,0 +1,101 @@
+"""Make a model that comes with the library: language models, decoder, ONNX file, test figures.
+
+    python experiments/shipped_models.py french|english [--checkpoint FILE] [--budget MINUTES]
+
+Writes ocr/weights/NAME.onnx and the language models of its decoder in ocr/weights/NAME, the
+report of the exported file in runs/ship/NAME. The trainings come first: french_model.py (and
+french_text.py, for word frequencies), english_lm.py. KenLM's build_binary must be on PATH.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+from chains import Models, step
+
+from lm.denoising import write_corpus
+from ocr.config import from_mapping, read_yaml
+from ocr.files import atomic_path
+from ocr.training import ExperimentConfig
+from ocr.training.sources import open_split
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WEIGHTS = os.path.join(os.path.dirname(HERE), "ocr", "weights")
+#: Settings of the recogniser, its run.
+RECOGNISERS = {"french": ("french_model.yaml", "runs/french"),
+               "english": ("english_lines.yaml", "runs/english")}
+#: How the weights are stored: all that is shipped is to stay under 20 MB.
+PRECISION = {"french": ["--half"], "english": ["--int8", "--calibrate", "64"]}
+#: Figures of the n-grams are kept with this many bits.
+BITS = ("--quantise", "8")
+#: Most frequent French words that the model of word forms knows, besides the transcripts'.
+FRENCH_WORDS, WORDS = 125_000, "runs/text-fr/words.tsv"
+
+
+def french_models(models, data):
+    """Characters and word forms of the training transcripts and of word frequencies."""
+    own, words, sampled = (models.path(n) for n in ("train.txt", "words.tsv", "sampled.txt"))
+    write_corpus(own, open_split(data, "train").texts())
+    if not os.path.exists(WORDS):
+        sys.exit(f"error: {WORDS} is missing; run experiments/french_text.py first")
+    with open(WORDS, encoding="utf-8") as source, atomic_path(words) as path, \
+            open(path, "w", encoding="utf-8") as out:
+        for _, row in zip(range(FRENCH_WORDS), source):
+            out.write(row)
+    if not os.path.exists(sampled):
+        step("lm", "sample", WORDS, "--output", sampled)
+    models.mix("characters", [
+        models.train("characters-own", "character", 6, own),
+        models.train("characters-words", "character", 6, sampled, "--prune", "0", "0", "0", "1"),
+    ], *BITS)
+    models.mix("wordforms", [models.train("wordforms-own", "wordform", 3, own), words], *BITS)
+
+
+def english_models(models, data):
+    """Characters and word forms of the text that the training lines were drawn from."""
+    corpus = data.train["text_file"]
+    models.train("characters", "character", 6, corpus, *BITS)
+    models.train("wordforms", "wordform", 3, corpus, *BITS)
+
+
+def main():
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(RECOGNISERS))
+    parser.add_argument("--checkpoint", metavar="FILE", help="default: best.ckpt of its run")
+    parser.add_argument("--budget", type=float, default=8.0, metavar="MINUTES",
+                        help="of tuning the decoder (default: 8)")
+    arguments = parser.parse_args()
+    name = arguments.name
+    config, run = RECOGNISERS[name]
+    checkpoint = arguments.checkpoint or f"{run}/best.ckpt"
+    if not os.path.exists(checkpoint):
+        sys.exit(f"error: {checkpoint} is missing; train it first")
+    data = from_mapping(ExperimentConfig, read_yaml(os.path.join(HERE, config))).data
+    models = Models(f"runs/ship/{name}", f"runs/ship/{name}/valid.txt")
+    write_corpus(models.heldout, open_split(data, "validation").texts())
+    {"french": french_models, "english": english_models}[name](models, data)
+    folder = os.path.join(WEIGHTS, name)
+    os.makedirs(folder, exist_ok=True)
+    for model in ("characters", "wordforms"):
+        for ending in (".bin", ".unigrams.txt", ".json"):
+            with atomic_path(os.path.join(folder, model + ending)) as path:
+                shutil.copyfile(models.path(model + ending), path)
+    decoder = models.path("decoder.json")
+    step("ocr", "tune", "--checkpoint", checkpoint, "--decoder", "beam-char",
+         "--lm", os.path.join(folder, "characters"), "--words", os.path.join(folder, "wordforms"),
+         "--budget", str(arguments.budget), "--output", decoder)
+    exported = os.path.join(WEIGHTS, f"{name}.onnx")
+    step("ocr", "export", checkpoint, "--onnx", exported, *PRECISION[name], "--pipeline", decoder)
+    step("ocr", "evaluate", "--checkpoint", exported, "--config", os.path.join(HERE, config),
+         "--decoders", "greedy,beam-char", "--calibration", "--output", models.path("report"))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
