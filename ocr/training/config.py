@@ -100,6 +100,9 @@ class TrainingConfig:
     initial_checkpoint : str or None
         Start from these weights (of the same network; an output layer for another alphabet
         takes over the characters both have).
+    initial_partial : bool
+        The initial checkpoint may be of another network of the same kind: weights whose names and
+        shapes fit, at least half of all, are taken over, the others start anew.
     """
 
     epochs: int = 30
@@ -123,6 +126,7 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0
     log_images: int = 8
     initial_checkpoint: Optional[str] = None
+    initial_partial: bool = False
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "validate_every"):

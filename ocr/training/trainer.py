@@ -98,7 +98,8 @@ class Trainer:
         if stored is not None:
             load_weights(self.net, stored.weights, self.path("last"))
         elif settings.initial_checkpoint:
-            _transfer(self.net, settings.initial_checkpoint, alphabet, say)
+            _transfer(self.net, settings.initial_checkpoint, alphabet, say,
+                      settings.initial_partial)
         elif config.model.pretrained:
             load_pretrained(self.net, config.model.pretrained)
         self.net.hybridize(static_alloc=True)
@@ -382,7 +383,7 @@ def _check_same(stored, config, alphabet, path):
         raise CheckpointError(f"{path}: cannot resume, the alphabet differs")
 
 
-def _transfer(net, path, alphabet, say):
+def _transfer(net, path, alphabet, say, partial=False):
     """Start from a checkpoint's weights; output rows are matched by character."""
     source = load_checkpoint(path)
     weights, current = dict(source.weights), weights_of(net)
@@ -391,12 +392,23 @@ def _transfer(net, path, alphabet, say):
     there = [source.alphabet.encode(c)[0] for c in shared] + [source.alphabet.blank]
     for name in current:
         # Output layers: one row a class. "short" is the training shortcut's.
-        if name.split(".")[0] in ("output", "short") and name in weights:
+        if (name.split(".")[0] in ("output", "short") and name in weights
+                and weights[name].shape[1:] == current[name].shape[1:]):
             rows = current[name].copy()
             rows[here] = weights[name][there]
             weights[name] = rows
+    taken = ""
+    if partial:
+        anew = [n for n in current if n not in weights or weights[n].shape != current[n].shape]
+        if 2 * len(anew) > len(current):
+            raise CheckpointError(f"{path}: of another kind of network, only "
+                                  f"{len(current) - len(anew)} of {len(current)} weights fit")
+        weights = {n: current[n] if n in anew else weights[n] for n in current}
+        taken = f", {len(current) - len(anew)} of {len(current)} weights taken over"
+        if anew:
+            taken += f", anew: {', '.join(anew)}"
     load_weights(net, weights, path)
-    say(f"starting from {path}: {len(shared)} of {len(alphabet)} characters known there")
+    say(f"starting from {path}: {len(shared)} of {len(alphabet)} characters known there{taken}")
 
 
 def train(config, resume=False, say=print):

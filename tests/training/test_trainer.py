@@ -244,3 +244,25 @@ def test_a_batch_split_over_two_devices_trains_the_same(table, tmp_path, monkeyp
                       "model": {"name": "small", "options": {**TINY_MODEL["options"],
                                                              "dropout": 0.0}}}, resume=True)
     assert resumed[0] == two
+
+
+def test_start_from_what_fits_of_another_network(table, tmp_path):
+    run(settings(table, tmp_path / "first", epochs=1))
+    first = str(tmp_path / "first" / "best.ckpt")
+    mapping = settings(table, tmp_path / "second", epochs=1, initial_checkpoint=first,
+                       learning_rate=1e-9, ema=0.0)
+    options = {**TINY_MODEL["options"], "hidden": [4, 16]}
+    mapping["model"] = {"name": "small", "options": options}
+    with pytest.raises(CheckpointError, match="has shape .* the network needs"):
+        run(mapping)
+    mapping["training"]["initial_partial"] = True
+    _, lines = run(mapping)
+    [said] = [line for line in lines if line.startswith("starting from")]
+    assert "weights taken over, anew: encoders.0.0.ahead" in said and "output.weight" in said
+    taken, before = weights(tmp_path / "second"), load_checkpoint(first).weights
+    np.testing.assert_allclose(taken["stem.weight"], before["stem.weight"], atol=1e-5)
+    assert taken["output.weight"].shape != before["output.weight"].shape
+    mapping["model"] = {"name": "captcha"}
+    mapping["output"] = str(tmp_path / "third")
+    with pytest.raises(CheckpointError, match="another kind of network, only"):
+        run(mapping)
