@@ -600,14 +600,14 @@ def _only_line(lines, height, bottom):
     for line in lines[1:]:
         shared = min(line.last, one.last) - max(line.first, one.first)
         middle = np.array([(line.first + line.last) / 2])
-        if shared < 0.2 * len(line.ridge) \
-                and abs(float(line.at(middle) - one.at(middle))) < 1.8 * x_height:
+        apart = abs(float((line.at(middle) - one.at(middle))[0]))
+        if shared < 0.2 * len(line.ridge) and apart < 1.8 * x_height:
             one = _joined(one, line)
             rows.append(line.rows)
             columns.append(line.columns)
         elif line.rows.min() > edge and line.rows.max() < bottom - edge \
                 and np.ptp(line.rows) > 0.8 * x_height and len(line.rows) > 0.7 * x_height ** 2 \
-                and abs(float(line.at(middle) - one.at(middle))) > 2.2 * x_height:
+                and apart > 2.2 * x_height:
             # Whole, and not little: a line of its own.
             return None
     total = sum(len(line.rows) for line in lines)
