@@ -10,7 +10,9 @@ import sys
 
 from recipe import run_after
 
+#: The trainings, in order: YAML file, folder.
+TRAININGS = [(__file__.replace("_lines.py", "_first.yaml"), "runs/copiste/first"),
+             (__file__.replace(".py", ".yaml"), "runs/copiste")]
+
 if __name__ == "__main__":
-    sys.exit(run_after(__file__.replace("_lines.py", "_first.yaml"), "runs/copiste/first",
-                       __file__.replace(".py", ".yaml"), "runs/copiste", sys.argv[1:],
-                       sys.argv[1:]))
+    sys.exit(run_after(TRAININGS[:1], *TRAININGS[1], sys.argv[1:]))

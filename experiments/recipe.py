@@ -11,31 +11,34 @@ from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
 
-def run_after(first, first_run, config_path, output, arguments, first_arguments):
-    """Train the network that another training starts from, then `run` that.
+def run_after(firsts, config_path, output, arguments):
+    """Train the networks that a training goes on from, one after the other, then `run` that.
 
-    With ``--resume`` among the arguments a finished first training is not repeated.
+    With ``--resume`` among the arguments those that are finished are not repeated.
 
     Parameters
     ----------
-    first, config_path : str
-        YAML files of the two trainings.
-    first_run, output : str
-        Their folders.
-    arguments, first_arguments : list of str
-        ``key=value`` overrides of each, and perhaps ``--resume``.
+    firsts : list of (str, str)
+        YAML file and folder of each training that comes before, in order.
+    config_path, output : str
+        YAML file and folder of the last training.
+    arguments : list of str
+        ``key=value`` overrides, of all trainings, and perhaps ``--resume``.
 
     Returns
     -------
     int
         Exit status.
     """
-    if not ("--resume" in arguments and os.path.exists(f"{output}/last.ckpt")):
-        started = os.path.exists(f"{first_run}/last.ckpt")
-        options = [a for a in first_arguments if started or a != "--resume"]
-        if status := ocr(["train", "--config", first, *options]):
-            return status
-        arguments = [a for a in arguments if a != "--resume"]
+    resume = "--resume" in arguments
+    if not (resume and os.path.exists(f"{output}/last.ckpt")):
+        overrides = [a for a in arguments if a != "--resume"]
+        for config, folder in firsts:
+            started = resume and os.path.exists(f"{folder}/last.ckpt")
+            if status := ocr(["train", "--config", config, *overrides,
+                              *["--resume"] * started]):
+                return status
+        arguments = overrides
     return run(config_path, arguments)
 
 
