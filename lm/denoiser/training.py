@@ -182,7 +182,7 @@ class DenoiserTrainer:
             final_learning_rate=config.final_learning_rate, warmup_steps=config.warmup_steps,
             weight_decay=config.weight_decay, clip=config.clip)
         self.optimiser = Optimiser(self.net, self._training)
-        self.average = WeightAverage(self.optimiser, config.ema) if config.ema else None
+        self.average = WeightAverage(self.net, config.ema) if config.ema else None
         if stored is not None:
             self.state.update({k: stored.state[k] for k in self.state})
             self.examples.counts.update(stored.state["noised_counts"])

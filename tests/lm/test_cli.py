@@ -134,7 +134,9 @@ def test_ctrl_c(environment, script, tmp_path):
     (tmp_path / "text.txt").write_text("a b\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "lm", "train", "text.txt", "--output", "m", "--lmplz", slow],
-        cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True,
+        # Tests that run in the background have it ignored, and hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     while not ready.exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
