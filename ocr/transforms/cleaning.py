@@ -39,6 +39,21 @@ def _small(grey, rows):
     return np.asarray(Image.fromarray(grey).resize(size, Image.BOX))
 
 
+def _extremes(values, reach, extreme):
+    """Return np.maximum or np.minimum over squares of 2 * reach + 1; `reach` rows less a side."""
+    wanted = 2 * reach + 1
+    for axis in (0, 1):
+        values = np.moveaxis(values, axis, 0)
+        length, span = len(values) - wanted + 1, 1
+        # Each pass doubles what a value has seen; the last one overlaps.
+        while span < wanted:
+            step = min(span, wanted - span)
+            values = extreme(values[:-step], values[step:])
+            span += step
+        values = np.moveaxis(values[:length], 0, axis)
+    return values
+
+
 def compensate_illumination(grey, window=0.4):
     """Make the paper equally bright everywhere: divide by an estimate of its brightness.
 
@@ -74,14 +89,11 @@ def compensate_illumination(grey, window=0.4):
     paper_bright = 255 - grey if light else grey
     small = _small(paper_bright, LIGHT_ROWS)
     reach = max(1, round(window * small.shape[0] / 2))
-    # Padded by hand: Pillow's filters leave the rim as it is.
-    padded = Image.fromarray(np.pad(small, 2 * reach, mode="edge"))
-    for brightest in (True, False):
-        kind = ImageFilter.MaxFilter if brightest else ImageFilter.MinFilter
-        # A square neighbourhood in steps of 3 x 3 costs far less than at once.
-        for _ in range(reach):
-            padded = padded.filter(kind(3))
-    paper = padded.filter(ImageFilter.GaussianBlur(reach / 2)).crop(
+    # What is left of the padding is for the blur.
+    padded = np.pad(small, 4 * reach, mode="edge")
+    closed = _extremes(_extremes(padded, reach, np.maximum), reach, np.minimum)
+    paper = Image.fromarray(np.ascontiguousarray(closed)).filter(
+        ImageFilter.GaussianBlur(reach / 2)).crop(
         (2 * reach, 2 * reach, 2 * reach + small.shape[1], 2 * reach + small.shape[0]))
     paper = paper.resize(grey.shape[::-1], Image.BILINEAR)
     paper = np.maximum(np.asarray(paper, np.float32), 1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from ocr.exceptions import ConfigError, DataError
 from ocr.transforms.cleaning import compensate_illumination, deslant, slant_angle
@@ -91,3 +92,12 @@ def test_bad_arguments():
         slant_angle(image, limit=90)
     with pytest.raises(ConfigError, match="angle is 89"):
         deslant(image, angle=89)
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(7, 12), st.integers(7, 12))), st.integers(1, 3))
+def test_extremes_are_those_of_every_square(values, reach):
+    from ocr.transforms.cleaning import _extremes
+
+    squares = np.lib.stride_tricks.sliding_window_view(values, (2 * reach + 1,) * 2)
+    np.testing.assert_array_equal(_extremes(values, reach, np.maximum), squares.max((2, 3)))
+    np.testing.assert_array_equal(_extremes(values, reach, np.minimum), squares.min((2, 3)))
