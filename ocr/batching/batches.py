@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..exceptions import ConfigError, TrainingError
-from ..transforms import augment, input_width, line_to_input, sample_generator
+from ..transforms import (
+    augment,
+    augmented_width,
+    input_width,
+    line_to_input,
+    sample_generator,
+)
 
 __all__ = ["Batch", "collate", "frames_needed", "evaluation_batches", "TrainingBatches"]
 
@@ -195,17 +201,29 @@ class TrainingBatches:
         batches = []
         for start in range(0, len(shuffled), span):
             group = shuffled[start:start + span]
-            group = group[np.argsort(self.prepared.widths[group], kind="stable")]
+            group = group[np.argsort(self._widths(epoch, group), kind="stable")]
             batches += [group[i:i + self.batch_size]
                         for i in range(0, len(group), self.batch_size)]
         # Only the last group can have a short batch, so the count is that of __len__.
         return [batches[i] for i in rng.permutation(len(batches))]
 
+    def _generator(self, epoch, index):
+        # 1 keeps these streams apart from the shuffling's.
+        return sample_generator(self.seed, epoch, int(index), 1)
+
+    def _widths(self, epoch, group):
+        """Widths of lines as they will be distorted in an epoch."""
+        widths, preprocess = self.prepared.widths[group], self.prepared.preprocess
+        if self.augmentation is None or preprocess.width is not None:
+            return widths
+        return [augmented_width(preprocess.height, int(width), self.augmentation,
+                                self._generator(epoch, index))
+                for index, width in zip(group, widths)]
+
     def _line(self, epoch, index):
         ink = self.prepared[index]
         if self.augmentation is not None:
-            # 1 keeps these streams apart from the shuffling's.
-            rng = sample_generator(self.seed, epoch, int(index), 1)
+            rng = self._generator(epoch, index)
             line = self._input(augment(ink, self.augmentation, rng))
             if self.prepared.preprocess.width is not None:
                 line = _fit_width(line, self.prepared.preprocess.width)

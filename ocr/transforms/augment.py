@@ -12,7 +12,7 @@ import numpy as np
 from ..exceptions import ConfigError
 from .preprocess import paper_of
 
-__all__ = ["AugmentConfig", "augment", "sample_generator"]
+__all__ = ["AugmentConfig", "augment", "augmented_width", "sample_generator"]
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,13 @@ def sample_generator(*key):
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([int(k) for k in key])))
 
 
-def _geometry(ink, config, rng):
-    """Warp by one random mesh: rows of quadrilaterals mapped back to the source."""
-    from PIL import Image
+def _has_geometry(config):
+    return bool(config.translate_x or config.translate_y or config.scale_x or config.scale_y
+                or config.shear or config.rotation or config.elastic)
 
-    height, width = ink.shape
+
+def _draw_geometry(height, width, config, rng):
+    """Return (grow, squash, slant, angle, shift_x, shift_y, width of the result)."""
     grow = 1 + rng.uniform(-config.scale_x, config.scale_x)
     squash = 1 + rng.uniform(-config.scale_y, config.scale_y)
     slant = np.tan(rng.uniform(-config.shear, config.shear))
@@ -90,7 +92,16 @@ def _geometry(ink, config, rng):
     # Room for the slanted ends.
     room = int(np.ceil(abs(slant) * height / 2))
     out_width = max(1, int(round(width * grow)) + 2 * room)
+    return grow, squash, slant, angle, shift_x, shift_y, out_width
 
+
+def _geometry(ink, config, rng):
+    """Warp by one random mesh: rows of quadrilaterals mapped back to the source."""
+    from PIL import Image
+
+    height, width = ink.shape
+    grow, squash, slant, angle, shift_x, shift_y, out_width = _draw_geometry(
+        height, width, config, rng)
     cell = max(4.0, config.elastic_cell * height)
     columns = max(1, int(round(out_width / cell)))
     rows = max(1, int(round(height / cell)))
@@ -153,8 +164,7 @@ def augment(ink, config, rng):
     """
     if rng.uniform() >= config.probability:
         return ink
-    if (config.translate_x or config.translate_y or config.scale_x or config.scale_y
-            or config.shear or config.rotation or config.elastic):
+    if _has_geometry(config):
         ink = _geometry(ink, config, rng)
     if config.thickness > 0:
         ink = _thickness(ink, config, rng)
@@ -166,3 +176,22 @@ def augment(ink, config, rng):
         noisy = ink + rng.normal(0, 255 * config.noise, ink.shape)
         ink = np.clip(noisy, 0, 255).round().astype(np.uint8)
     return ink
+
+
+def augmented_width(height, width, config, rng):
+    """Return the width of what `augment` makes with a generator in the same state, unmade.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the line, in pixels.
+    config : AugmentConfig
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    int
+    """
+    if rng.uniform() >= config.probability or not _has_geometry(config):
+        return width
+    return _draw_geometry(height, width, config, rng)[-1]

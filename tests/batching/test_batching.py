@@ -63,6 +63,16 @@ def test_epochs_differ_and_repeat():
     assert len(rest) == 4 and all(np.array_equal(a, b) for a, b in zip(first[6:], rest))
 
 
+def test_lines_are_together_with_those_as_wide_once_distorted():
+    widths = [int(w) for w in np.random.default_rng(0).integers(100, 400, 96)]
+    batches = list(batches_of(widths, augmentation=AugmentConfig(
+        probability=1, scale_x=0.5, shear=0.5)).epoch(0))
+    assert sorted(i for batch in batches for i in batch.indices) == list(range(96))
+    narrowest, widest = zip(*sorted((min(b.widths), max(b.widths)) for b in batches))
+    # One pool: no batch reaches into the next one's widths.
+    assert all(a <= b for a, b in zip(widest, narrowest[1:]))
+
+
 def test_threads_give_the_same_batches():
     options = {"augmentation": AugmentConfig(probability=1)}
     alone = batches_of([100, 200, 150, 90, 120], workers=0, **options)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr.exceptions import ConfigError
-from ocr.transforms import AugmentConfig, augment, sample_generator
+from ocr.transforms import AugmentConfig, augment, augmented_width, sample_generator
 
 OFF = AugmentConfig(probability=1, translate_x=0, translate_y=0, scale_x=0, scale_y=0, shear=0,
                     rotation=0, elastic=0, thickness=0, gamma=0, noise=0)
@@ -98,6 +98,13 @@ def test_any_size_and_seed(seed, width, height):
     image = np.random.default_rng(seed).integers(0, 255, (height, width)).astype(np.uint8)
     out = augment(image, AugmentConfig(probability=1, noise=0.05), sample_generator(seed))
     assert out.dtype == np.uint8 and out.shape[0] == height and out.shape[1] >= 1
+
+
+@given(st.integers(0, 2 ** 32), st.integers(1, 300), st.integers(8, 40), st.sampled_from(
+    [AugmentConfig(), AugmentConfig(scale_x=0.5, shear=1.0), AugmentConfig(probability=0.5)]))
+def test_the_width_is_foretold(seed, width, height, config):
+    line = augment(np.zeros((height, width), np.uint8), config, sample_generator(seed))
+    assert augmented_width(height, width, config, sample_generator(seed)) == line.shape[1]
 
 
 def _in_worker(key):
