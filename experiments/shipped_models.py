@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import islice
 
 from chains import Models, step
 
@@ -42,8 +43,7 @@ def french_models(models, data):
         sys.exit(f"error: {WORDS} is missing; run experiments/french_text.py first")
     with open(WORDS, encoding="utf-8") as source, atomic_path(words) as path, \
             open(path, "w", encoding="utf-8") as out:
-        for _, row in zip(range(FRENCH_WORDS), source):
-            out.write(row)
+        out.writelines(islice(source, FRENCH_WORDS))
     if not os.path.exists(sampled):
         step("lm", "sample", WORDS, "--output", sampled)
     models.mix("characters", [

@@ -22,6 +22,17 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{message} (see: {self.prog} --help)")
 
 
+def _add_binary(parser):
+    """Add what says how a KenLM binary is made."""
+    parser.add_argument("--build-binary", metavar="PATH",
+                        help="KenLM's build_binary (default: on PATH)")
+    parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
+                        help="kind of KenLM binary (default trie)")
+    parser.add_argument("--quantise", type=int, metavar="BITS",
+                        help="bits for each figure of a trie, such as 8: a smaller file "
+                             "(default: whole figures)")
+
+
 def _train_parser(commands):
     # Defaults live in NgramConfig: an option that is not given must not hide the YAML file's.
     parser = commands.add_parser(
@@ -43,13 +54,7 @@ def _train_parser(commands):
                         help="auto (default): lmplz where it is found, else builtin; both give "
                              "the same figures")
     parser.add_argument("--lmplz", metavar="PATH", help="KenLM's lmplz (default: on PATH)")
-    parser.add_argument("--build-binary", metavar="PATH",
-                        help="KenLM's build_binary (default: on PATH)")
-    parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
-                        help="kind of KenLM binary (default trie)")
-    parser.add_argument("--quantise", type=int, metavar="BITS",
-                        help="bits for each figure of a trie, such as 8: a smaller file "
-                             "(default: whole figures)")
+    _add_binary(parser)
     parser.add_argument("--discount-fallback", action=argparse.BooleanOptionalAction,
                         help="fixed discounts where the corpus is too small for its own "
                              "(default: yes)")
@@ -115,13 +120,7 @@ def _mix_parser(commands):
                         help="words such as <s> in held-out text: refuse (default), or leave out")
     parser.add_argument("--blank-lines", choices=("keep", "skip"),
                         help="keep (default): a blank line is an empty sentence")
-    parser.add_argument("--build-binary", metavar="PATH",
-                        help="KenLM's build_binary (default: on PATH)")
-    parser.add_argument("--binary-type", choices=("trie", "probing", "none"),
-                        help="kind of KenLM binary (default trie)")
-    parser.add_argument("--quantise", type=int, metavar="BITS",
-                        help="bits for each figure of a trie, such as 8: a smaller file "
-                             "(default: whole figures)")
+    _add_binary(parser)
     parser.add_argument("--json", action="store_true", help="print the model's metadata as JSON")
     parser.set_defaults(run=_mix)
 

@@ -46,7 +46,7 @@ def batches(height, stride, size, width, count=6):
         # The network reads this one width.
         spread = np.minimum(spread, width)
     spread = np.sort(spread.astype(int))
-    return {"box": [batch([width] * size)],
+    return {"box": [batch([width] * size)] * STEPS,
             "mixed": [batch(spread[i:i + size]) for i in range(0, len(spread), size)]}
 
 
@@ -254,10 +254,8 @@ def worker(pipe, kind, arguments, data, labels):
         system = {"mxnet": MXNet, "onnx": ONNX, "torch": PyTorch}[kind](*arguments)
         pipe.send([system.read(*batch) for batch in data["mixed"][:2]])
         while (task := pipe.recv()) is not None:
-            todo = [(system.read, batch) for batch in data["mixed"]]
-            if task != "mixed":
-                todo = STEPS * [(system.read, data["box"][0]) if task == "box" else
-                                (system.train, (*data["box"][0], labels))]
+            todo = ([(system.train, (*batch, labels)) for batch in data["box"]]
+                    if task == "training" else [(system.read, batch) for batch in data[task]])
             # Once untimed: another system has had the caches since the last time.
             todo[0][0](*todo[0][1])
             wall, cpu = time.perf_counter(), time.process_time()
@@ -386,8 +384,7 @@ def show(systems, tasks, data):
     for system in systems:
         row = f"{system.name:18}"
         for task in tasks:
-            lines = (sum(len(widths) for _, widths in data["mixed"]) if task == "mixed" else
-                     STEPS * len(data["box"][0][1]))
+            lines = sum(len(widths) for _, widths in data["box" if task == "training" else task])
             if task not in system.times:
                 row += f"{'-':>27}"
                 continue

@@ -79,15 +79,15 @@ class DenoisingCorrector(Corrector):
     """
 
     config_class = DenoiseConfig
+    paths = ("model",)
+    tunable = {"max_confidence": ((0.0, 0.5, 0.8, 0.95, 1.0), 0.1, 0.0, 1.0),
+               "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0),
+               "weight": ((0.0, 0.5, 1.0), 0.25, 0.0, 4.0)}
 
     @staticmethod
     def needs(config):
         """Return the package that the network runs on."""
         return ("mxnet",)
-    paths = ("model",)
-    tunable = {"max_confidence": ((0.0, 0.5, 0.8, 0.95, 1.0), 0.1, 0.0, 1.0),
-               "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0),
-               "weight": ((0.0, 0.5, 1.0), 0.25, 0.0, 4.0)}
 
     def __init__(self, config, base=None, alphabet=None):
         super().__init__(config, base, alphabet)

@@ -108,15 +108,15 @@ class SpellingCorrector(Corrector):
     """
 
     config_class = SpellingConfig
+    paths = ("lexicon", "lm", "confusions")
+    tunable = {"max_confidence": ((0.0, 0.5, 0.8, 0.95, 1.0), 0.1, 0.0, 1.0),
+               "lm_weight": ((1.0, 0.5, 2.0), 0.25, 0.0, 4.0),
+               "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0)}
 
     @staticmethod
     def needs(config):
         """Return the package that reads the model of the context, where there is one."""
         return ("kenlm",) if config.lm else ()
-    paths = ("lexicon", "lm", "confusions")
-    tunable = {"max_confidence": ((0.0, 0.5, 0.8, 0.95, 1.0), 0.1, 0.0, 1.0),
-               "lm_weight": ((1.0, 0.5, 2.0), 0.25, 0.0, 4.0),
-               "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0)}
 
     def __init__(self, config, base=None, alphabet=None):
         super().__init__(config, base, alphabet)

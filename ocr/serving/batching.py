@@ -153,22 +153,25 @@ class Batcher:
             self._read(batch)
 
     def _read(self, batch):
-        started = time.monotonic()
         try:
-            try:
-                made = collate([line.array for line in batch], [()] * len(batch),
-                               range(len(batch)), self._width_step)
-                logits, frames = self._run(made.images, made.widths)
-            finally:
-                # Before any answer, so that the metrics know of all that was answered.
-                if self._on_batch:
-                    self._on_batch(len(batch), time.monotonic() - started)
+            logits, frames = self._logits(batch)
             for row, line in enumerate(batch):
                 # A copy: the batch must not live as long as its slowest request.
                 line.work.put(line.index, logits[row, :int(frames[row])].copy())
         except Exception as error:  # noqa: BLE001 - the thread must live; the requests fail
             for line in batch:
                 line.work.fail(error)
+
+    def _logits(self, batch):
+        """Run the network; the batch is counted before any of its lines is answered."""
+        started = time.monotonic()
+        try:
+            made = collate([line.array for line in batch], [()] * len(batch),
+                           range(len(batch)), self._width_step)
+            return self._run(made.images, made.widths)
+        finally:
+            if self._on_batch:
+                self._on_batch(len(batch), time.monotonic() - started)
 
     def _next(self):
         """Wait for a batch and take it; empty when the batcher is closed and all is read."""

@@ -399,14 +399,15 @@ def _transfer(net, path, alphabet, say, partial=False):
             weights[name] = rows
     taken = ""
     if partial:
-        anew = [n for n in current if n not in weights or weights[n].shape != current[n].shape]
-        if 2 * len(anew) > len(current):
+        fitting = {name: value for name, value in weights.items()
+                   if name in current and value.shape == current[name].shape}
+        if 2 * len(fitting) < len(current):
             raise CheckpointError(f"{path}: of another kind of network, only "
-                                  f"{len(current) - len(anew)} of {len(current)} weights fit")
-        weights = {n: current[n] if n in anew else weights[n] for n in current}
-        taken = f", {len(current) - len(anew)} of {len(current)} weights taken over"
-        if anew:
+                                  f"{len(fitting)} of {len(current)} weights fit")
+        taken = f", {len(fitting)} of {len(current)} weights taken over"
+        if anew := [name for name in current if name not in fitting]:
             taken += f", anew: {', '.join(anew)}"
+        weights = {**current, **fitting}
     load_weights(net, weights, path)
     say(f"starting from {path}: {len(shared)} of {len(alphabet)} characters known there{taken}")
 
