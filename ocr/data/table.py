@@ -1,7 +1,8 @@
-"""Lines listed in a table: TSV or CSV with the columns ``file`` and ``text``."""
+"""Lines listed in tables: TSV or CSV with the columns ``file`` and ``text``."""
 
 import csv
 import os
+from dataclasses import replace
 
 from ..exceptions import DataError, MissingDataError
 from ..files import read_text
@@ -35,53 +36,13 @@ def _rows(path, delimiter, quoting):
             yield number, row.split(delimiter)
 
 
-@DATASETS.register("table")
-def open_table(path, split=None, images=None, file_column="file", text_column="text",
-               writer_column="writer", delimiter=None, quoting=None, alphabet=None,
-               on_error="skip", check_images=False):
-    """Open a table of line images and transcripts.
-
-    Parameters
-    ----------
-    path : str
-        UTF-8 table with one header row. A file ending in ``.csv`` is comma-separated with
-        quoting, any other tab-separated without (a ``"`` is a character), unless told.
-    split : str, optional
-        Name of the split; the table's file name without ending by default.
-    images : str, optional
-        Folder that the ``file`` column is relative to; the table's own folder by default.
-    file_column, text_column, writer_column : str
-        Names of the columns; the writer column may be missing. Others are kept in
-        ``sample.extra``.
-    delimiter : str, optional
-    quoting : bool, optional
-    alphabet : Alphabet, optional
-        Lines with characters outside it are skipped (reported) or fatal.
-    on_error : {"skip", "raise"}
-        What happens to a row that cannot be used: wrong number of cells, empty file name
-        or text, missing image, unknown character, a file that stood before.
-    check_images : bool
-        Decode every image now, so that broken ones are reported at opening.
-
-    Returns
-    -------
-    LineDataset
-        Ids are the ``file`` cells.
-
-    Raises
-    ------
-    MissingDataError
-        No such table.
-    DataError
-        Not UTF-8, no header, missing column (the message names file and line), or any bad
-        row when ``on_error="raise"``.
-    """
-    path = os.fspath(path)
+def _read_table(path, images, file_column, text_column, writer_column, delimiter, quoting, alphabet,
+                report):
+    """Return the samples of one table; what is left out goes to the report."""
     is_csv = path.lower().endswith(".csv")
     delimiter = delimiter or ("," if is_csv else "\t")
     quoting = is_csv if quoting is None else quoting
     folder = os.path.dirname(path) if images is None else images
-    report = SkipReport(on_error)
     rows = _rows(path, delimiter, quoting)
     _, header = next(rows, (0, None))
     if not header or header == [""]:
@@ -120,6 +81,63 @@ def open_table(path, split=None, images=None, file_column="file", text_column="t
             continue
         writer = row.pop(writer_column, None)
         samples.append(LineSample(file, text, image, writer, row))
+    return samples
+
+
+@DATASETS.register("table")
+def open_table(path, split=None, images=None, file_column="file", text_column="text",
+               writer_column="writer", delimiter=None, quoting=None, alphabet=None,
+               on_error="skip", check_images=False):
+    """Open a table of line images and transcripts.
+
+    Parameters
+    ----------
+    path : str or list of str
+        UTF-8 table with one header row, or several, one after the other. A file ending in
+        ``.csv`` is comma-separated with quoting, any other tab-separated without (a ``"`` is
+        a character), unless told.
+    split : str, optional
+        Name of the split; the first table's file name without ending by default.
+    images : str, optional
+        Folder that the ``file`` column is relative to; the table's own folder by default.
+    file_column, text_column, writer_column : str
+        Names of the columns; the writer column may be missing. Others are kept in
+        ``sample.extra``.
+    delimiter : str, optional
+    quoting : bool, optional
+    alphabet : Alphabet, optional
+        Lines with characters outside it are skipped (reported) or fatal.
+    on_error : {"skip", "raise"}
+        What happens to a row that cannot be used: wrong number of cells, empty file name
+        or text, missing image, unknown character, a file that stood before.
+    check_images : bool
+        Decode every image now, so that broken ones are reported at opening.
+
+    Returns
+    -------
+    LineDataset
+        Ids are the ``file`` cells, of a second table and others behind the table's path.
+
+    Raises
+    ------
+    MissingDataError
+        No such table.
+    DataError
+        Not UTF-8, no header, missing column (the message names file and line), or any bad
+        row when ``on_error="raise"``.
+    """
+    paths = [os.fspath(p) for p in (path if isinstance(path, (list, tuple)) else [path])]
+    if not paths:
+        raise DataError("no table of lines is named")
+    if len(set(paths)) != len(paths):
+        raise DataError(f"the same table twice: {', '.join(paths)}")
+    report, samples = SkipReport(on_error), []
+    for number, path in enumerate(paths):
+        part = _read_table(path, images, file_column, text_column, writer_column, delimiter,
+                           quoting, alphabet, report)
+        # Ids of several tables may be the same.
+        samples += part if number == 0 else [replace(s, id=f"{path}:{s.id}") for s in part]
+    path = paths[0]
     name = os.path.splitext(os.path.basename(path))[0]
     table = os.path.basename(os.path.dirname(os.path.abspath(path)))
     dataset = LineDataset(f"table {table}", split or name, samples, report)

@@ -245,3 +245,22 @@ def test_import_is_light():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_recombine_writes_lines_to_train_on(trained):
+    checkpoint = trained / "run" / "best.ckpt"
+    (trained / "texts.txt").write_text("texte de la ligne\nune fin\nQQ\n")
+    folder = trained / "recombined"
+    out, err = run("recombine", "--checkpoint", checkpoint, "--text", trained / "texts.txt",
+                   "--output", folder, "--lines", 6, "--seed", 4, "--least-confidence", 0)
+    assert "24 lines by 3 writers" in err and "6 lines" in err
+    rows = (folder / "lines.tsv").read_text().splitlines()
+    assert rows[0] == "file\twriter\ttext" and len(rows) == 7
+    assert {row.split("\t")[2] for row in rows[1:]} <= {"texte de la ligne", "une fin"}
+    out, err = run("train", "--config", trained / "config.yaml", f"output={trained / 'more'}",
+                   f"data.train.path=[{trained / 'train.tsv'},{folder / 'lines.tsv'}]",
+                   "training.epochs=1", f"training.initial_checkpoint={checkpoint}")
+    assert "30 training lines" in err
+    _, err = run("recombine", "--checkpoint", checkpoint, "--text", trained / "none.txt",
+                 "--output", folder, status=2)
+    assert "none.txt" in err

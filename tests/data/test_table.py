@@ -83,3 +83,19 @@ def test_transparent_and_16_bit_images(tmp_path):
     dataset = open_dataset("table", path=str(tmp_path / "t.tsv"))
     assert (dataset.image(0) == 255).all()
     assert (dataset.image(1)[0] == 0).all() and (dataset.image(1)[1:] == 255).all()
+
+
+def test_several_tables_are_one_dataset(tmp_path):
+    for folder, text in (("one", "eins"), ("two", "zwei")):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (30, 10), 255).save(tmp_path / folder / "a.png")
+        (tmp_path / folder / "t.tsv").write_text(f"file\ttext\na.png\t{text}\ngone.png\tx\n")
+    paths = [str(tmp_path / folder / "t.tsv") for folder in ("one", "two")]
+    dataset = open_dataset("table", path=paths)
+    assert dataset.texts() == ["eins", "zwei"]
+    assert [s.id for s in dataset] == ["a.png", f"{paths[1]}:a.png"]
+    assert dataset.split == "t" and dataset.report.counts() == {"missing image": 2}
+    with pytest.raises(DataError, match="same table twice"):
+        open_dataset("table", path=[paths[0], paths[0]])
+    with pytest.raises(DataError, match="no table"):
+        open_dataset("table", path=[])

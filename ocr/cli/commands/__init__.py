@@ -1,6 +1,18 @@
 """The subcommands, one module each: ``add_arguments(parser)`` and ``run(arguments)``."""
 
-from . import denoise_data, evaluate, export, listing, pack, recognise, serve, synth, train, tune
+from . import (
+    denoise_data,
+    evaluate,
+    export,
+    listing,
+    pack,
+    recognise,
+    recombine,
+    serve,
+    synth,
+    train,
+    tune,
+)
 
 #: Commands without an experiment's settings: their YAML files hold their options.
 OPTIONS_IN_YAML = ("recognise", "synth", "list")
@@ -15,6 +27,7 @@ COMMANDS = {
     "serve": (serve, "serve models over HTTP, with a page"),
     "denoise-data": (denoise_data, "write pairs of truth and reading"),
     "synth": (synth, "write synthetic handwriting as an IAM folder"),
+    "recombine": (recombine, "write new lines out of the ink of real ones"),
     "pack": (pack, "write an experiment's lines into one HDF5 file"),
     "list": (listing, "list models, decoders, data sources and alphabets"),
 }
