@@ -11,10 +11,33 @@ from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
 
-def run_after(firsts, config_path, output, arguments):
-    """Train the networks that a training goes on from, one after the other, then `run` that.
+def train_in_turn(trainings, arguments):
+    """Train networks that go on from one another, in order.
 
     With ``--resume`` among the arguments those that are finished are not repeated.
+
+    Parameters
+    ----------
+    trainings : list of (str, str)
+        YAML file and folder of each.
+    arguments : list of str
+        ``key=value`` overrides, of all trainings, and perhaps ``--resume``.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    overrides = [a for a in arguments if a != "--resume"]
+    for config, folder in trainings:
+        started = len(overrides) < len(arguments) and os.path.exists(f"{folder}/last.ckpt")
+        if status := ocr(["train", "--config", config, *overrides, *["--resume"] * started]):
+            return status
+    return 0
+
+
+def run_after(firsts, config_path, output, arguments):
+    """Train the networks that a training goes on from (`train_in_turn`), then `run` that.
 
     Parameters
     ----------
@@ -30,15 +53,10 @@ def run_after(firsts, config_path, output, arguments):
     int
         Exit status.
     """
-    resume = "--resume" in arguments
-    if not (resume and os.path.exists(f"{output}/last.ckpt")):
-        overrides = [a for a in arguments if a != "--resume"]
-        for config, folder in firsts:
-            started = resume and os.path.exists(f"{folder}/last.ckpt")
-            if status := ocr(["train", "--config", config, *overrides,
-                              *["--resume"] * started]):
-                return status
-        arguments = overrides
+    if not ("--resume" in arguments and os.path.exists(f"{output}/last.ckpt")):
+        if status := train_in_turn(firsts, arguments):
+            return status
+        arguments = [a for a in arguments if a != "--resume"]
     return run(config_path, arguments)
 
 

@@ -25,7 +25,7 @@ from ocr.training.sources import open_split
 HERE = os.path.dirname(os.path.abspath(__file__))
 WEIGHTS = os.path.join(os.path.dirname(HERE), "ocr", "weights")
 #: Settings of the recogniser, its run.
-RECOGNISERS = {"french": ("french_model.yaml", "runs/french"),
+RECOGNISERS = {"french": ("french_first.yaml", "runs/french"),
                "english": ("english_lines.yaml", "runs/english")}
 #: How the weights are stored: all that is shipped is to stay under 20 MB.
 PRECISION = {"french": ["--half"], "english": ["--int8", "--calibrate", "64"]}

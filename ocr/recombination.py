@@ -6,6 +6,8 @@ more words, in real ink, than the transcripts have. After StackMix (Shonenkov et
 arXiv:2108.11667), with pieces of one writer only, cut and joined upright.
 """
 
+import hashlib
+import json
 import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -13,9 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .data import SkipReport, normalise
+from .decoding.base import log_softmax
 from .decoding.spans import align
 from .exceptions import ConfigError, DataError, DecodingError, MissingDataError
-from .files import atomic_path, read_text, write_text
+from .files import atomic_path, read_text, write_json, write_text
 from .transforms import sample_generator, standardise
 from .transforms.cleaning import deslant, slant_angle
 
@@ -27,6 +30,8 @@ LONGEST, SHORTEST = 8, 2
 TRIES = 30
 #: Grey levels from paper to ink.
 CONTRAST = 200
+#: Tells a folder written by this module, and of what.
+MARKER, FORMAT = ".recombined.json", "ocr-recombined-1"
 #: By how much a line may be scaled to be as large as the writer's others.
 MOST_SCALING = 1.8
 
@@ -61,12 +66,6 @@ class CutLine:
     def pitch(self):
         """Columns a character."""
         return max(float(self.edges[-1] - self.edges[0]), 1.0) / len(self.text)
-
-
-def _log_softmax(logits):
-    logits = logits.astype(np.float64)
-    logits = logits - logits.max(1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
 
 
 def _cut_columns(ink, first, last):
@@ -110,12 +109,13 @@ def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_co
     DecodingError
         The text has more characters than the line has frames.
     """
-    scores = _log_softmax(logits)
+    scores = log_softmax(logits)
     frames, _ = align(scores, label, blank)
     starts, ends = (np.array(side, float) for side in zip(*frames))
     sure = np.array([np.exp(scores[start:end, c].max()) for (start, end), c in zip(frames, label)])
     slant = slant_angle(255 - ink)
-    level = (np.minimum(standardise(ink, preprocess), 1.25) * CONTRAST).round().astype(np.uint8)
+    level = standardise(ink, replace(preprocess, scaling="ink"))
+    level = (np.minimum(level, 1.25) * CONTRAST).round().astype(np.uint8)
     upright = deslant(level, slant) if slant else level
     # `deslant` widens both sides alike; the middle row keeps its place between them.
     shift = (upright.shape[1] - ink.shape[1]) / 2 - preprocess.margin
@@ -148,7 +148,7 @@ def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence
     Returns
     -------
     dict of list of CutLine
-        By writer; lines without a writer are each other's.
+        By writer; lines that name no writer count as one writer's.
 
     Raises
     ------
@@ -158,21 +158,23 @@ def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence
     if recogniser.preprocess.width is not None:
         raise ConfigError("lines are cut where a recogniser of whole lines finds their characters;"
                           " this one reads boxes of one width")
+    report = report if report is not None else SkipReport()
     writers = defaultdict(list)
     for index, logits in enumerate(recogniser.logits(prepared, batch_size)):
         sample = prepared.dataset[index]
         text = " ".join(sample.text.split())
         if unknown := recogniser.alphabet.unknown(text):
-            if report is not None:
-                report.add(sample.id, "outside the alphabet", " ".join(map(repr, unknown)))
+            report.add(sample.id, "outside the alphabet", " ".join(map(repr, unknown)))
+            continue
+        if not text:
+            report.add(sample.id, "empty transcript")
             continue
         try:
             line = cut_line(np.asarray(prepared[index]), text, recogniser.alphabet.encode(text),
                             logits, recogniser.alphabet.blank, recogniser.frame_pixels,
                             recogniser.preprocess, least_confidence)
         except DecodingError as error:
-            if report is not None:
-                report.add(sample.id, "longer than its frames", str(error))
+            report.add(sample.id, "longer than its frames", str(error))
             continue
         writers[sample.writer or ""].append(line)
     return dict(writers)
@@ -206,7 +208,7 @@ class Scrapbook:
         self.lines = [_to_pitch(line, pitch) for line in lines]
         self.slant = float(np.median([line.slant for line in lines]))
         self._places = defaultdict(list)
-        for number, line in enumerate(lines):
+        for number, line in enumerate(self.lines):
             for start in range(len(line.text)):
                 for length in range(1, LONGEST + 1):
                     end = start + length
@@ -277,6 +279,28 @@ def read_texts(path):
     return texts
 
 
+def _claim(folder, writers, texts, seed):
+    """Make the folder ours, unless it holds lines made of something else."""
+    digest = hashlib.sha256(json.dumps([seed, texts]).encode())
+    for name in sorted(writers):
+        for line in writers[name]:
+            digest.update(f"{name}\0{line.text}\0{line.edges.tolist()}{line.usable.tolist()}"
+                          f"{line.slant}{line.ink.shape}".encode())
+            digest.update(line.ink.tobytes())
+    made_of = {"format": FORMAT, "made_of": digest.hexdigest()}
+    marker = os.path.join(folder, MARKER)
+    if os.path.exists(marker):
+        with open(marker, encoding="utf-8") as source:
+            if source.read() != json.dumps(made_of, indent=2) + "\n":
+                raise DataError(f"{folder}: holds lines made of other lines or texts, with another "
+                                "network or seed; name another folder, or delete it")
+    elif os.path.exists(os.path.join(folder, "lines")):
+        raise DataError(f"{folder}: holds a folder lines that was not made here")
+    os.makedirs(folder, exist_ok=True)
+    write_json(marker, made_of)
+    os.makedirs(os.path.join(folder, "lines"), exist_ok=True)
+
+
 def write_recombined(folder, writers, texts, lines, seed=1, report=None):
     """Write recombined lines as images and a table (``lines.tsv``: file, writer, text).
 
@@ -299,6 +323,11 @@ def write_recombined(folder, writers, texts, lines, seed=1, report=None):
     -------
     str
         Path of the table.
+
+    Raises
+    ------
+    DataError
+        No line to cut from, or a folder that holds something else.
     """
     from PIL import Image
     from tqdm import tqdm
@@ -308,7 +337,7 @@ def write_recombined(folder, writers, texts, lines, seed=1, report=None):
     report = report if report is not None else SkipReport()
     names = sorted(writers)
     books = {name: Scrapbook(writers[name]) for name in names}
-    os.makedirs(os.path.join(folder, "lines"), exist_ok=True)
+    _claim(folder, writers, texts, seed)
     rows = []
     for index in tqdm(range(lines), desc="recombining", unit="line", disable=None, leave=False):
         rng = sample_generator(seed, index)

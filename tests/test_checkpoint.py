@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ocr.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ocr.checkpoint import Checkpoint, average_checkpoints, load_checkpoint, save_checkpoint
 from ocr.data import Alphabet
 from ocr.exceptions import CheckpointError
 
@@ -43,3 +43,36 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         save_checkpoint(path, Checkpoint({"bad": object()}, Alphabet("a"), {}))
     assert load_checkpoint(path).state == {"epoch": 4}
     assert [p.name for p in tmp_path.iterdir()] == ["c.ckpt"]
+
+
+def one_of_several(path, value, config=None, alphabet="abé", name="layer.weight", shape=(2, 3)):
+    config = {"model": {"name": "small"}, **(config or {})}
+    save_checkpoint(path, Checkpoint(config, Alphabet(alphabet),
+                                     {name: np.full(shape, value, np.float32)}, {"epoch": 4}))
+    return str(path)
+
+
+def test_the_average_of_checkpoints(tmp_path):
+    paths = [one_of_several(tmp_path / f"{i}.ckpt", value, {"output": str(i)})
+             for i, value in enumerate((1, 2, 6))]
+    mean = average_checkpoints(paths)
+    assert mean.config["output"] == "0" and mean.alphabet == Alphabet("abé")
+    assert mean.state == {"averaged": paths} and mean.arrays == {}
+    assert mean.weights["layer.weight"].dtype == np.float32
+    np.testing.assert_array_equal(mean.weights["layer.weight"], np.full((2, 3), 3))
+
+
+@pytest.mark.parametrize("other, message", [
+    ({"alphabet": "ab"}, "its alphabet is not that of"),
+    ({"config": {"model": {"name": "flor"}}}, "its settings of model"),
+    ({"config": {"preprocess": {"height": 32}}}, "its settings of preprocess"),
+    ({"name": "other.weight"}, "layer.weight is not as in"),
+    ({"shape": (3, 3)}, "layer.weight is not as in"),
+])
+def test_only_one_networks_checkpoints_are_averaged(tmp_path, other, message):
+    paths = [one_of_several(tmp_path / "a.ckpt", 1),
+             one_of_several(tmp_path / "b.ckpt", 2, **other)]
+    with pytest.raises(CheckpointError, match=f"b.ckpt: {message}"):
+        average_checkpoints(paths)
+    with pytest.raises(CheckpointError, match="at least two"):
+        average_checkpoints(paths[:1])

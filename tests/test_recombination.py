@@ -162,16 +162,27 @@ def test_written_lines_follow_from_the_seed_and_are_kept(tmp_path, writers):
     for index, sample in enumerate(dataset):
         assert read(dataset.image(index)) == sample.text
     # Stopped half-way: the images that are there stay, the others are made as before.
-    again = tmp_path / "two" / "lines"
-    again.mkdir(parents=True)
-    kept = (tmp_path / "one" / "lines" / "000003.jpg").read_bytes()
-    Image.new("L", (9, 9)).save(again / "000003.jpg")
-    stub = (again / "000003.jpg").read_bytes()
-    write_recombined(str(tmp_path / "two"), writers, texts, 12, seed=3)
-    assert (again / "000003.jpg").read_bytes() == stub != kept
-    for name in sorted(p.name for p in again.iterdir() if p.name != "000003.jpg"):
-        assert (again / name).read_bytes() == (tmp_path / "one" / "lines" / name).read_bytes()
-    assert (tmp_path / "two" / "lines.tsv").read_bytes() == open(path, "rb").read()
+    folder = tmp_path / "one"
+    whole = {p: p.read_bytes() for p in sorted((folder / "lines").iterdir())}
+    first, second, *_ = whole
+    first.write_bytes(b"kept")
+    second.unlink()
+    table = (folder / "lines.tsv").read_bytes()
+    (folder / "lines.tsv").unlink()
+    write_recombined(str(folder), writers, texts, 12, seed=3)
+    assert first.read_bytes() == b"kept" and (folder / "lines.tsv").read_bytes() == table
+    assert {p: p.read_bytes() for p in whole if p != first} == {
+        p: data for p, data in whole.items() if p != first}
+    # More of the same is welcome, others are not.
+    write_recombined(str(folder), writers, texts, 14, seed=3)
+    assert (folder / "lines.tsv").read_bytes().startswith(table)
+    for other in ({"seed": 4}, {"texts": ["abab"]}, {"writers": {"2": writers["2"]}}):
+        with pytest.raises(DataError, match="name another folder"):
+            write_recombined(**{"folder": str(folder), "writers": writers, "texts": texts,
+                                "lines": 12, "seed": 3, **other})
+    (tmp_path / "mine" / "lines").mkdir(parents=True)
+    with pytest.raises(DataError, match="not made here"):
+        write_recombined(str(tmp_path / "mine"), writers, texts, 12)
 
 
 def test_writers_without_the_texts_characters_are_reported(tmp_path, writers):

@@ -264,3 +264,14 @@ def test_recombine_writes_lines_to_train_on(trained):
     _, err = run("recombine", "--checkpoint", checkpoint, "--text", trained / "none.txt",
                  "--output", folder, status=2)
     assert "none.txt" in err
+
+
+def test_average_writes_a_checkpoint_that_reads(trained):
+    best, last = trained / "run" / "best.ckpt", trained / "run" / "last.ckpt"
+    mean = trained / "mean.ckpt"
+    _, err = run("average", best, last, "--output", mean)
+    assert "mean of 2" in err
+    out, _ = run("evaluate", "--checkpoint", mean, "--decoders", "greedy")
+    assert "split test: 4 lines" in out
+    _, err = run("average", best, trained / "none.ckpt", "--output", mean, status=2)
+    assert "none.ckpt" in err

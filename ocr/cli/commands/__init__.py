@@ -1,6 +1,7 @@
 """The subcommands, one module each: ``add_arguments(parser)`` and ``run(arguments)``."""
 
 from . import (
+    average,
     denoise_data,
     evaluate,
     export,
@@ -27,6 +28,7 @@ COMMANDS = {
     "serve": (serve, "serve models over HTTP, with a page"),
     "denoise-data": (denoise_data, "write pairs of truth and reading"),
     "synth": (synth, "write synthetic handwriting as an IAM folder"),
+    "average": (average, "average the weights of several trainings"),
     "recombine": (recombine, "write new lines out of the ink of real ones"),
     "pack": (pack, "write an experiment's lines into one HDF5 file"),
     "list": (listing, "list models, decoders, data sources and alphabets"),
