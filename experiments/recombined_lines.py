@@ -38,11 +38,11 @@ def _words(path):
     return [word for word, _ in rows], np.cumsum(weights) / weights.sum()
 
 
-def main(checkpoint, folder, lines="7000", seed="1"):
-    """Write texts and lines; returns the exit status."""
+def french_texts(seed):
+    """Return `TEXTS` made-up lines, which follow from the seed."""
     transcripts = open_dataset("table", path=TRAIN).texts()
     words, sums = _words(WORDS)
-    rng = np.random.default_rng(int(seed))
+    rng = np.random.default_rng(seed)
 
     def other(match):
         old = match.group()
@@ -54,11 +54,15 @@ def main(checkpoint, folder, lines="7000", seed="1"):
         return new.upper() if old.isupper() and len(old) > 1 else \
             new[0].upper() + new[1:] if old[0].isupper() else new
 
-    texts = [re.sub(r"\d+|[^\W\d_]+", other, transcripts[int(rng.integers(len(transcripts)))])
-             for _ in range(TEXTS)]
+    return [re.sub(r"\d+|[^\W\d_]+", other, transcripts[int(rng.integers(len(transcripts)))])
+            for _ in range(TEXTS)]
+
+
+def main(checkpoint, folder, lines="7000", seed="1"):
+    """Write texts and lines; returns the exit status."""
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "texts.txt")
-    write_text(path, "\n".join(texts) + "\n")
+    write_text(path, "\n".join(french_texts(int(seed))) + "\n")
     return ocr(["recombine", "--output", folder, "--checkpoint", checkpoint, "--text", path,
                 "--lines", lines, "--seed", seed, f"data.train.path={TRAIN}"])
 

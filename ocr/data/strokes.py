@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from ..exceptions import ConfigError, DataError, MissingDataError
 
 __all__ = ["Style", "Rendered", "make_style", "render_line", "undrawable", "system_fonts",
-           "find_fonts", "generator", "RENDER_VERSION"]
+           "find_fonts", "covers", "generator", "RENDER_VERSION"]
 
 #: Part of every image's key; to be raised with any change that moves a pixel.
 RENDER_VERSION = 1
@@ -442,7 +442,7 @@ def render_line(text, style, rng, height=64):
         A character cannot be drawn, or there is nothing to draw.
     """
     scale = height / EXTENT * style.size
-    if style.font_file and _covers(style.font_file, text):
+    if style.font_file and covers(style.font_file, text):
         return _render_font(text, style, rng, scale)
     points, lengths, words = _lay_out(text, style, rng)
     points += style.tremor * _tremble(len(points), rng)
@@ -537,7 +537,8 @@ def _has(path, character):
     return any(drawn) and drawn != bytes(font.getmask("\U0010fffe"))
 
 
-def _covers(path, text):
+def covers(path, text):
+    """Tell whether a font file has all characters of a text."""
     return all(character.isspace() or _has(path, character) for character in text)
 
 
