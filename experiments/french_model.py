@@ -1,9 +1,9 @@
-"""The French model: frames half as wide, then recombined lines; the average of two trainings.
+"""The French model: frames half as wide, then recombined lines; the average of three trainings.
 
     python experiments/french_model.py [--resume] [key=value ...]
 
 The two trainings of copiste_lines.py come first, then french_first.yaml, then french_model.yaml
-twice. Writes runs/french/best.ckpt and scores it, and the two that it is the average of, on the
+twice. Writes runs/french/best.ckpt and scores it, and the three that it is the average of, on the
 validation split. Needs runs/text-fr/words.tsv (french_text.py). With --resume what is finished is
 not repeated. `shipped_models.py` makes the model that comes with the library of it.
 """
@@ -29,7 +29,7 @@ def main(arguments):
     if not ("--resume" in arguments and os.path.exists(f"{FOLDER}/1/last.ckpt")):
         if status := train_in_turn([*TRAININGS, (FIRST, first)], arguments):
             return status
-    trained = []
+    trained = [f"{first}/best.ckpt"]
     for number in "12":
         lines = f"runs/recombined{number}"
         if not os.path.exists(f"{lines}/lines.tsv"):
