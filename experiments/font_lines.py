@@ -4,7 +4,8 @@
 
 The fonts are free ones (SIL Open Font Licence), school hands of many countries among them; they
 are fetched with ``npm pack`` from Fontsource's packages into runs/fonts, once. The texts are those
-of recombined_lines.py. Writes FOLDER/lines/ and the table FOLDER/lines.tsv.
+of recombined_lines.py. Writes FOLDER/lines/ and the table FOLDER/lines.tsv. What they are worth is not
+measured yet: french_model.py does not train on them.
 """
 
 import dataclasses
