@@ -4,8 +4,9 @@
 
 The fonts are free ones (SIL Open Font Licence), school hands of many countries among them; they
 are fetched with ``npm pack`` from Fontsource's packages into runs/fonts, once. The texts are those
-of recombined_lines.py. Writes FOLDER/lines/ and the table FOLDER/lines.tsv. What they are worth is not
-measured yet: french_model.py does not train on them.
+of recombined_lines.py, as far as they have no other characters than the transcripts. Writes
+FOLDER/lines/ and the table FOLDER/lines.tsv. What they are worth is not measured yet:
+french_model.py does not train on them.
 """
 
 import dataclasses
@@ -17,9 +18,10 @@ import tarfile
 import tempfile
 
 from PIL import Image
-from recombined_lines import french_texts
+from recombined_lines import TRAIN, french_texts
 from tqdm import tqdm
 
+from ocr.data import open_dataset
 from ocr.data.strokes import covers, generator, make_style, render_line
 from ocr.exceptions import DataError
 from ocr.files import atomic_path, write_text
@@ -80,7 +82,8 @@ def main(folder, lines="5000", seed="1"):
     fonts = fetch(PACKAGES, FONTS)
     if not fonts:
         raise DataError(f"{FONTS}: no font could be fetched; is npm on PATH?")
-    texts = french_texts(int(seed))
+    known = set("".join(open_dataset("table", path=TRAIN).texts()))
+    texts = [text for text in french_texts(int(seed)) if known.issuperset(text)]
     os.makedirs(os.path.join(folder, "lines"), exist_ok=True)
     rows = []
     for index in tqdm(range(int(lines)), desc="drawing", unit="line", disable=None, leave=False):
