@@ -13,7 +13,7 @@ import sys
 
 import recombined_lines
 from copiste_lines import TRAININGS
-from recipe import train_in_turn
+from recipe import goes_on, train_in_turn
 
 from ocr.cli.main import main as ocr
 
@@ -26,7 +26,7 @@ LINES = "7000"
 def main(arguments):
     """Train, average, score; returns the exit status."""
     first = f"{FOLDER}/first"
-    if not ("--resume" in arguments and os.path.exists(f"{FOLDER}/1/last.ckpt")):
+    if not goes_on(f"{FOLDER}/1", arguments):
         if status := train_in_turn([*TRAININGS, (FIRST, first)], arguments):
             return status
     trained = [f"{first}/best.ckpt"]

@@ -11,6 +11,11 @@ from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
 
+def goes_on(folder, arguments):
+    """Tell whether the training of `folder` has begun and ``--resume`` is among the arguments."""
+    return "--resume" in arguments and os.path.exists(f"{folder}/last.ckpt")
+
+
 def train_in_turn(trainings, arguments):
     """Train networks that go on from one another, in order.
 
@@ -30,8 +35,8 @@ def train_in_turn(trainings, arguments):
     """
     overrides = [a for a in arguments if a != "--resume"]
     for config, folder in trainings:
-        started = len(overrides) < len(arguments) and os.path.exists(f"{folder}/last.ckpt")
-        if status := ocr(["train", "--config", config, *overrides, *["--resume"] * started]):
+        resume = ["--resume"] * goes_on(folder, arguments)
+        if status := ocr(["train", "--config", config, *overrides, *resume]):
             return status
     return 0
 
@@ -41,19 +46,17 @@ def run_after(firsts, config_path, output, arguments):
 
     Parameters
     ----------
-    firsts : list of (str, str)
-        YAML file and folder of each training that comes before, in order.
+    firsts, arguments :
+        As for `train_in_turn`.
     config_path, output : str
         YAML file and folder of the last training.
-    arguments : list of str
-        ``key=value`` overrides, of all trainings, and perhaps ``--resume``.
 
     Returns
     -------
     int
         Exit status.
     """
-    if not ("--resume" in arguments and os.path.exists(f"{output}/last.ckpt")):
+    if not goes_on(output, arguments):
         if status := train_in_turn(firsts, arguments):
             return status
         arguments = [a for a in arguments if a != "--resume"]

@@ -232,9 +232,9 @@ class Scrapbook:
         """
         chosen, place = [], 0
         while place < len(text):
-            for length in range(int(rng.integers(SHORTEST, LONGEST + 1)), 0, -1):
-                found = self._places.get(text[place:place + length])
-                if found and place + length <= len(text):
+            limit = min(int(rng.integers(SHORTEST, LONGEST + 1)), len(text) - place)
+            for length in range(limit, 0, -1):
+                if found := self._places.get(text[place:place + length]):
                     break
             else:
                 raise DataError(f"this writer has no {text[place]!r}")

@@ -4,7 +4,7 @@ Worth it for trainings that went on from the same network with other lines or an
 the average, and each of them, on the validation split (ocr evaluate --split validation).
 """
 
-from ..common import require_file, say
+from ..common import say
 
 
 def add_arguments(parser):
@@ -15,8 +15,6 @@ def add_arguments(parser):
 def run(arguments):
     from ...checkpoint import average_checkpoints, save_checkpoint
 
-    for path in arguments.checkpoints:
-        require_file(path)
     save_checkpoint(arguments.output, average_checkpoints(arguments.checkpoints))
     say(f"{arguments.output}: the mean of {len(arguments.checkpoints)} checkpoints; score it with "
         f"ocr evaluate --checkpoint {arguments.output} --split validation --decoders greedy")

@@ -6,14 +6,7 @@ writer, text), read with data.source=table: name both tables, as in
 data.train.path=[train.tsv,FOLDER/lines.tsv]. Stopped, it goes on where it was.
 """
 
-from ..common import (
-    add_checkpoint,
-    add_config,
-    checkpoint_config,
-    positive,
-    require_file,
-    say,
-)
+from ..common import add_checkpoint, add_config, checkpoint_config, positive, say
 
 
 def add_arguments(parser):
@@ -34,7 +27,6 @@ def run(arguments):
     from ...recombination import cut_lines, read_texts, write_recombined
     from ...training.sources import open_split
 
-    require_file(arguments.text)
     texts = read_texts(arguments.text)
     recogniser = open_recogniser(arguments.checkpoint, arguments.device)
     data = checkpoint_config(arguments, recogniser).data
