@@ -42,6 +42,10 @@ class AugmentConfig:
         Ink values are raised to a power in [1 / (1 + gamma), 1 + gamma].
     noise : float
         Standard deviation of grey noise, as a share of full ink.
+    erase : float
+        Mean number of blots for every ten heights of width. A blot is a box of one grey, paper
+        to full ink, up to the whole height and half as wide; what it hides is read from what
+        stands around it.
     """
 
     probability: float = 0.9
@@ -56,13 +60,14 @@ class AugmentConfig:
     thickness: float = 0.7
     gamma: float = 0.5
     noise: float = 0.0
+    erase: float = 0.0
 
     def __post_init__(self):
         if not 0 <= self.probability <= 1:
             raise ConfigError("augment: probability must lie in 0..1")
         for name, top in (("translate_x", 5), ("translate_y", 1), ("scale_x", 0.9),
                           ("scale_y", 0.9), ("shear", 1.5), ("rotation", 45), ("elastic", 1),
-                          ("thickness", 1), ("gamma", 10), ("noise", 1)):
+                          ("thickness", 1), ("gamma", 10), ("noise", 1), ("erase", 10)):
             if not 0 <= getattr(self, name) <= top:
                 raise ConfigError(f"augment: {name} must lie in 0..{top}")
         if self.elastic_cell <= 0:
@@ -147,6 +152,19 @@ def _thickness(ink, config, rng):
     return np.asarray(Image.blend(image, filtered, weight))
 
 
+def _erase(ink, config, rng):
+    """Cover boxes, each with one grey between paper and full ink."""
+    height, width = ink.shape
+    ink = ink.copy()
+    for _ in range(rng.poisson(config.erase * width / (10 * height))):
+        tall = max(1, round(rng.uniform(0.2, 1) * height))
+        wide = max(1, round(rng.uniform(0.1, 0.5) * height))
+        top, left = rng.integers(height - tall + 1), rng.integers(max(1, width - wide + 1))
+        # Ink is bright, and half of the blots leave bare paper.
+        ink[top:top + tall, left:left + wide] = max(0, rng.integers(-256, 256))
+    return ink
+
+
 def augment(ink, config, rng):
     """Distort an ink-bright line.
 
@@ -175,6 +193,8 @@ def augment(ink, config, rng):
     if config.noise > 0:
         noisy = ink + rng.normal(0, 255 * config.noise, ink.shape)
         ink = np.clip(noisy, 0, 255).round().astype(np.uint8)
+    if config.erase > 0:
+        ink = _erase(ink, config, rng)
     return ink
 
 

@@ -10,7 +10,7 @@ from ocr.exceptions import ConfigError
 from ocr.transforms import AugmentConfig, augment, augmented_width, sample_generator
 
 OFF = AugmentConfig(probability=1, translate_x=0, translate_y=0, scale_x=0, scale_y=0, shear=0,
-                    rotation=0, elastic=0, thickness=0, gamma=0, noise=0)
+                    rotation=0, elastic=0, thickness=0, gamma=0, noise=0, erase=0)
 
 
 def line(height=32, width=200):
@@ -93,10 +93,25 @@ def test_thickness_widens_and_thins():
     assert min(amounts) < int(line().astype(int).sum()) < max(amounts)
 
 
+def test_blots_cover_boxes_and_leave_the_rest():
+    image = np.full((40, 400), 90, np.uint8)
+    counts, values = [], set()
+    for i in range(60):
+        out = augment(image, dataclasses.replace(OFF, erase=1.0), sample_generator(i))
+        rows, columns = np.nonzero(out != 90)
+        counts.append(len(rows))
+        values |= set(np.unique(out).tolist()) - {90}
+        assert len(set(columns)) <= 0.75 * 400
+    # One blot is meant, of 20% to 100% of the height and 10% to 50% of it in width.
+    assert 0 in counts and 150 < np.mean(counts) < 450
+    assert 0 in values and max(values) > 180
+    assert (image == 90).all()
+
+
 @given(st.integers(0, 2 ** 31), st.integers(1, 300), st.integers(8, 80))
 def test_any_size_and_seed(seed, width, height):
     image = np.random.default_rng(seed).integers(0, 255, (height, width)).astype(np.uint8)
-    out = augment(image, AugmentConfig(probability=1, noise=0.05), sample_generator(seed))
+    out = augment(image, AugmentConfig(probability=1, noise=0.05, erase=5), sample_generator(seed))
     assert out.dtype == np.uint8 and out.shape[0] == height and out.shape[1] >= 1
 
 
