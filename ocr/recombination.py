@@ -81,7 +81,8 @@ def _cut_columns(ink, first, last):
     return np.maximum.accumulate(cuts)
 
 
-def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_confidence=0.2):
+def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_confidence=0.2,
+             scale=1.0):
     """Find where a line's characters stand and cut between them.
 
     Parameters
@@ -99,6 +100,8 @@ def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_co
     preprocess : PreprocessConfig
     least_confidence : float
         Characters whose highest posterior is less are not used.
+    scale : float
+        Columns of `ink` for each column of the line as the network read it, margins aside.
 
     Returns
     -------
@@ -118,8 +121,8 @@ def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_co
     level = (np.minimum(level, 1.25) * CONTRAST).round().astype(np.uint8)
     upright = deslant(level, slant) if slant else level
     # `deslant` widens both sides alike; the middle row keeps its place between them.
-    shift = (upright.shape[1] - ink.shape[1]) / 2 - preprocess.margin
-    centres = (starts + ends) / 2 * frame_pixels + shift
+    shift = (upright.shape[1] - ink.shape[1]) / 2
+    centres = ((starts + ends) / 2 * frame_pixels - preprocess.margin) * scale + shift
     pitch = float(np.median(np.diff(centres))) if len(centres) > 1 else float(ink.shape[0]) / 2
     left = np.concatenate([[centres[0] - pitch], centres[:-1] + 1])
     left = np.append(left, centres[-1] + 1)
@@ -130,7 +133,7 @@ def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_co
                    slant, middle)
 
 
-def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence=0.2):
+def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence=0.2, drawn=None):
     """Cut a dataset's lines into characters.
 
     Parameters
@@ -144,6 +147,8 @@ def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence
     batch_size : int
     least_confidence : float
         As for `cut_line`.
+    drawn : PreparedLines, optional
+        The same lines at another height, for the ink; what is recombined has this height.
 
     Returns
     -------
@@ -159,6 +164,7 @@ def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence
         raise ConfigError("lines are cut where a recogniser of whole lines finds their characters;"
                           " this one reads boxes of one width")
     report = report if report is not None else SkipReport()
+    drawn = prepared if drawn is None else drawn
     writers = defaultdict(list)
     for index, logits in enumerate(recogniser.logits(prepared, batch_size)):
         sample = prepared.dataset[index]
@@ -170,9 +176,10 @@ def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence
             report.add(sample.id, "empty transcript")
             continue
         try:
-            line = cut_line(np.asarray(prepared[index]), text, recogniser.alphabet.encode(text),
+            line = cut_line(np.asarray(drawn[index]), text, recogniser.alphabet.encode(text),
                             logits, recogniser.alphabet.blank, recogniser.frame_pixels,
-                            recogniser.preprocess, least_confidence)
+                            recogniser.preprocess, least_confidence,
+                            drawn.widths[index] / prepared.widths[index])
         except DecodingError as error:
             report.add(sample.id, "longer than its frames", str(error))
             continue

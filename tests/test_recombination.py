@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ocr.batching import PreparedLines
 from ocr.data import Alphabet, SkipReport, open_dataset
 from ocr.exceptions import ConfigError, DataError, MissingDataError
 from ocr.recognition import LineRecogniser
@@ -108,6 +109,22 @@ def test_any_text_of_a_writers_letters_is_put_together(writers, words, seed):
     pieces = book.pieces(text, sample_generator(seed))
     assert "".join(book.lines[n].text[start:end] for n, start, end in pieces) == text
     assert max(end - start for _, start, end in pieces) <= LONGEST
+
+
+@pytest.mark.parametrize("height", [20, 64])
+def test_lines_of_another_height_are_cut_in_the_same_places(tmp_path, writers, height):
+    recogniser, dataset = Bars(TEXTS), write_lines(tmp_path, TEXTS, "1112")
+    drawn = PreparedLines(dataset, PreprocessConfig(height=height))
+    scaled = cut_lines(recogniser, recogniser.prepare(dataset), drawn=drawn)
+    for name, lines in writers.items():
+        for line, other in zip(lines, scaled[name]):
+            assert other.ink.shape[0] == height
+            assert other.ink.shape[1] == pytest.approx(line.ink.shape[1] * height / HEIGHT, abs=1)
+            assert np.abs(other.edges - line.edges * height / HEIGHT).max() <= 0.25 * CELL
+            for place, character in enumerate(line.text):
+                piece = other.ink[:, other.edges[place]:other.edges[place + 1]]
+                wide = (piece[height // 2] > 100).sum() * HEIGHT / height
+                assert wide == pytest.approx(BARS[character], abs=2)
 
 
 def test_what_a_writer_has_not_written(writers):

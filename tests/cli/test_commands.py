@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from ..conftest import WORDS, write_table
 from ..training.test_trainer import TINY_MODEL
@@ -252,11 +253,14 @@ def test_recombine_writes_lines_to_train_on(trained):
     (trained / "texts.txt").write_text("texte de la ligne\nune fin\nQQ\n")
     folder = trained / "recombined"
     out, err = run("recombine", "--checkpoint", checkpoint, "--text", trained / "texts.txt",
-                   "--output", folder, "--lines", 6, "--seed", 4, "--least-confidence", 0)
+                   "--output", folder, "--lines", 6, "--seed", 4, "--least-confidence", 0,
+                   "--height", 40)
     assert "24 lines by 3 writers" in err and "6 lines" in err
     rows = (folder / "lines.tsv").read_text().splitlines()
     assert rows[0] == "file\twriter\ttext" and len(rows) == 7
     assert {row.split("\t")[2] for row in rows[1:]} <= {"texte de la ligne", "une fin"}
+    with Image.open(folder / rows[1].split("\t")[0]) as image:
+        assert image.height == 40
     out, err = run("train", "--config", trained / "config.yaml", f"output={trained / 'more'}",
                    f"data.train.path=[{trained / 'train.tsv'},{folder / 'lines.tsv'}]",
                    "training.epochs=1", f"training.initial_checkpoint={checkpoint}")

@@ -16,12 +16,17 @@ def add_arguments(parser):
     parser.add_argument("--text", required=True, metavar="FILE", help="texts to write, one a line")
     parser.add_argument("--lines", type=positive, default=1000, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--height", type=positive, metavar="PIXELS",
+                        help="of the images; default: that of the network's lines")
     parser.add_argument("--least-confidence", type=float, default=0.2, metavar="P",
                         help="leave out characters of which the network is less sure "
                              "(default: 0.2)")
 
 
 def run(arguments):
+    from dataclasses import replace
+
+    from ...batching import PreparedLines
     from ...data import SkipReport
     from ...recognition import open_recogniser
     from ...recombination import cut_lines, read_texts, write_recombined
@@ -31,9 +36,13 @@ def run(arguments):
     recogniser = open_recogniser(arguments.checkpoint, arguments.device)
     data = checkpoint_config(arguments, recogniser).data
     report = SkipReport()
-    prepared = recogniser.prepare(open_split(data, "train"), data.cache)
+    dataset = open_split(data, "train")
+    prepared, drawn = recogniser.prepare(dataset, data.cache), None
+    if arguments.height:
+        drawn = PreparedLines(dataset, replace(recogniser.preprocess, height=arguments.height),
+                              data.cache)
     writers = cut_lines(recogniser, prepared, report, arguments.batch_size,
-                        arguments.least_confidence)
+                        arguments.least_confidence, drawn)
     say(f"{sum(map(len, writers.values()))} lines by {len(writers)} writers; {report}")
     report = SkipReport()
     table = write_recombined(arguments.output, writers, texts, arguments.lines, arguments.seed,
