@@ -2,11 +2,10 @@
 
     python experiments/font_lines.py FOLDER [LINES [SEED]]
 
-The fonts are free ones (SIL Open Font Licence), school hands of many countries among them; they
-are fetched with ``npm pack`` from Fontsource's packages into runs/fonts, once. The texts are those
-of recombined_lines.py, as far as they have no other characters than the transcripts. Writes
-FOLDER/lines/ and the table FOLDER/lines.tsv. What they are worth is not measured yet:
-french_model.py does not train on them.
+The fonts are free ones (SIL Open Font Licence, some Apache-2.0), school hands of many countries
+among them; they are fetched with ``npm pack`` from Fontsource's packages into runs/fonts, once.
+The texts are those of recombined_lines.py, as far as they have no other characters than the
+transcripts. Writes FOLDER/lines/ and the table FOLDER/lines.tsv.
 """
 
 import dataclasses
@@ -78,7 +77,7 @@ def fetch(packages, folder):
 
 
 def main(folder, lines="5000", seed="1"):
-    """Fetch the fonts, draw the lines."""
+    """Fetch the fonts, draw the lines; returns 0, an exit status."""
     fonts = fetch(PACKAGES, FONTS)
     if not fonts:
         raise DataError(f"{FONTS}: no font could be fetched; is npm on PATH?")
@@ -101,7 +100,8 @@ def main(folder, lines="5000", seed="1"):
         rows.append(f"{file}\t{os.path.basename(font)}\t{text}\n")
     write_text(os.path.join(folder, "lines.tsv"), "file\twriter\ttext\n" + "".join(rows))
     print(f"{folder}/lines.tsv: {len(rows)} lines in {len(fonts)} fonts")
+    return 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

@@ -1,26 +1,52 @@
-"""The French model: frames half as wide, then recombined lines; the average of three trainings.
+"""The French model: frames half as wide, then made-up lines, then the real ones alone; averaged.
 
     python experiments/french_model.py [--resume] [key=value ...]
 
-The two trainings of copiste_lines.py come first, then french_first.yaml, then french_model.yaml
-twice. Writes runs/french/best.ckpt and scores it, and the three that it is the average of, on the
-validation split. Needs runs/text-fr/words.tsv (french_text.py). With --resume what is finished is
-not repeated. `shipped_models.py` makes the model that comes with the library of it.
+The two trainings of copiste_lines.py come first, then french_first.yaml, then the trainings of
+french_model.yaml, in rounds: each goes on from the mean of what the round before began with and
+ended in. Writes runs/french/best.ckpt, the mean of the last round, and scores it and all that it
+is made of on the validation split. Needs runs/text-fr/words.tsv (french_text.py). With --resume
+what is finished is not repeated. `shipped_models.py` makes the model that comes with the library
+of it.
 """
 
 import os
 import sys
 
+import font_lines
 import recombined_lines
 from copiste_lines import TRAININGS
 from recipe import goes_on, train_in_turn
 
 from ocr.cli.main import main as ocr
+from ocr.exceptions import OCRError
 
 FIRST, SECOND = (__file__.replace("_model.py", ending) for ending in ("_first.yaml", "_model.yaml"))
 FOLDER = "runs/french"
-#: Recombined lines of each of the two trainings.
-LINES = "7000"
+#: Recombined lines, and lines in fonts, of a training.
+RECOMBINED, FONTS = "7000", "5000"
+#: What the trainings of the last round are given, which have the real lines alone.
+ALONE = ["training.epochs=2", "training.learning_rate=0.0005", "training.ema=0.998"]
+#: In rounds, each training's number, the tables that it has besides the real lines, and settings.
+ROUNDS = (
+    (("1", ("recombined1",), []), ("2", ("recombined2",), [])),
+    (("3", ("recombined2", "fontlines1"), ["training.epochs=3"]),),
+    (("4", (), ALONE), ("5", (), [*ALONE, "augment.erase=1"])),
+)
+
+
+def make_lines(table, checkpoint):
+    """Write ``recombinedN`` or ``fontlinesN`` unless it is there; returns an exit status."""
+    kind, seed = table[:-1], table[-1]
+    if os.path.exists(f"runs/{table}/lines.tsv"):
+        return 0
+    try:
+        if kind == "recombined":
+            return recombined_lines.main(checkpoint, f"runs/{table}", RECOMBINED, seed)
+        return font_lines.main(f"runs/{table}", FONTS, seed)
+    except OCRError as error:
+        print(f"error: {error}")
+        return 2
 
 
 def main(arguments):
@@ -29,22 +55,27 @@ def main(arguments):
     if not goes_on(f"{FOLDER}/1", arguments):
         if status := train_in_turn([*TRAININGS, (FIRST, first)], arguments):
             return status
-    trained = [f"{first}/best.ckpt"]
-    for number in "12":
-        lines = f"runs/recombined{number}"
-        if not os.path.exists(f"{lines}/lines.tsv"):
-            if status := recombined_lines.main(f"{first}/best.ckpt", lines, LINES, number):
+    cutter = start = f"{first}/best.ckpt"
+    made = [start]
+    for number, trainings in enumerate(ROUNDS, 1):
+        ends = []
+        for name, tables, settings in trainings:
+            for table in tables:
+                if status := make_lines(table, cutter):
+                    return status
+            paths = [recombined_lines.TRAIN, *(f"runs/{table}/lines.tsv" for table in tables)]
+            output = f"{FOLDER}/{name}"
+            own = [f"output={output}", f"training.seed={name}",
+                   f"training.initial_checkpoint={start}", f"data.train.path=[{','.join(paths)}]"]
+            if status := train_in_turn([(SECOND, output)], [*own, *settings, *arguments]):
                 return status
-        output = f"{FOLDER}/{number}"
-        own = [f"output={output}", f"training.seed={number}",
-               f"data.train.path=[{recombined_lines.TRAIN},{lines}/lines.tsv]"]
-        if status := train_in_turn([(SECOND, output)], [*own, *arguments]):
+            ends.append(f"{output}/best.ckpt")
+        mean = f"{FOLDER}/{'best' if number == len(ROUNDS) else f'mean{number}'}.ckpt"
+        if status := ocr(["average", start, *ends, "--output", mean]):
             return status
-        trained.append(f"{output}/best.ckpt")
-    average = f"{FOLDER}/best.ckpt"
-    if status := ocr(["average", *trained, "--output", average]):
-        return status
-    for checkpoint in (*trained, average):
+        made += [*ends, mean]
+        start = mean
+    for checkpoint in made:
         print(checkpoint, flush=True)
         if status := ocr(["evaluate", "--checkpoint", checkpoint, "--split", "validation",
                           "--decoders", "greedy"]):
