@@ -79,8 +79,9 @@ def test_a_chain_from_the_command_line(trained):
         trained / "characters", module="lm")
     out, err = run("tune", "--checkpoint", checkpoint, "--decoder", "beam-char", "--correct",
                    "spelling", "--lm", trained / "characters", "--set",
-                   f"spelling.lexicon=[{trained / 'corpus.txt'}]", "--budget", 0.05)
-    assert out.startswith("beam-char+spelling on ")
+                   f"spelling.lexicon=[{trained / 'corpus.txt'}]", "--budget", 0.05,
+                   "--max-lines", 3)
+    assert out.startswith("beam-char+spelling on ") and ", 3 of 4 lines): " in out
     path = trained / "run" / "decoder-beam-char+spelling.json"
     stored = json.loads(path.read_text())
     if stored["correctors"]:

@@ -58,8 +58,10 @@ def run(arguments):
     save_pipeline(path, chosen, info)
     say(f"{path} is written")
     decoder = chosen.decoder
+    sample = f", {result.lines} of {len(texts)} lines" if result.lines < len(texts) else ""
+    lines = f"{prepared.dataset.name} ({prepared.dataset.split}{sample})"
     if chosen.name == "greedy":
-        print(f"{name} on {prepared.dataset.name} ({prepared.dataset.split}): nothing tried is "
+        print(f"{name} on {lines}: nothing tried is "
               f"better than greedy: CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}%")
         return
     weights = [f"alpha {decoder.alpha}, beta {decoder.beta}, beam width {decoder.beam_width}, "
@@ -67,7 +69,7 @@ def run(arguments):
     if decoder.words:
         weights.append(f"word_alpha {decoder.word_alpha}")
     weights += [f"{s.name} {_changed(s.settings)}" for s in chosen.correctors]
-    print(f"{name} on {prepared.dataset.name} ({prepared.dataset.split}): {'; '.join(weights)}: "
+    print(f"{name} on {lines}: {'; '.join(weights)}: "
           f"CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}% "
           f"(greedy {100 * result.greedy_cer:.2f}%, {100 * result.greedy_wer:.2f}%)")
 
