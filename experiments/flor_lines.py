@@ -18,6 +18,8 @@ import os
 import signal
 import threading
 
+from recipe import tells_errors
+
 from ocr.cli.main import main as ocr
 from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.decoding import DecoderConfig
@@ -27,7 +29,6 @@ from ocr.evaluation.flor_files import (
     write_training_report,
 )
 from ocr.evaluation.run import evaluate
-from ocr.exceptions import OCRError
 from ocr.normalisation import parse_rules
 from ocr.recognition import Recogniser
 from ocr.training import ExperimentConfig
@@ -80,6 +81,7 @@ def score(config, rules):
     print(report.table())
 
 
+@tells_errors
 def main():
     """Pack, train, score; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -89,19 +91,13 @@ def main():
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
-    try:
-        rules = parse_rules(arguments.normalise)
-        config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(CONFIG),
-                                                                arguments.overrides))
-        status = pack(config.data.options["path"], config.preprocess.width,
-                      config.preprocess.height)
-        resume = ["--resume"] if arguments.resume else []
-        status = status or train([*arguments.overrides, *resume], arguments.minutes)
-        if not status:
-            score(config, rules)
-    except OCRError as error:
-        print(f"error: {error}")
-        return 2
+    rules = parse_rules(arguments.normalise)
+    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(CONFIG), arguments.overrides))
+    status = pack(config.data.options["path"], config.preprocess.width, config.preprocess.height)
+    resume = ["--resume"] if arguments.resume else []
+    status = status or train([*arguments.overrides, *resume], arguments.minutes)
+    if not status:
+        score(config, rules)
     return status
 
 

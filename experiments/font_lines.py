@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 
 from PIL import Image
+from recipe import tells_errors
 from recombined_lines import TRAIN, french_texts
 from tqdm import tqdm
 
@@ -76,8 +77,9 @@ def fetch(packages, folder):
     return sorted(glob.glob(os.path.join(folder, "*.woff")))
 
 
+@tells_errors
 def main(folder, lines="5000", seed="1"):
-    """Fetch the fonts, draw the lines; returns 0, an exit status."""
+    """Fetch the fonts, draw the lines; returns the exit status."""
     fonts = fetch(PACKAGES, FONTS)
     if not fonts:
         raise DataError(f"{FONTS}: no font could be fetched; is npm on PATH?")

@@ -19,7 +19,6 @@ from copiste_lines import TRAININGS
 from recipe import goes_on, train_in_turn
 
 from ocr.cli.main import main as ocr
-from ocr.exceptions import OCRError
 
 FIRST, SECOND = (__file__.replace("_model.py", ending) for ending in ("_first.yaml", "_model.yaml"))
 FOLDER = "runs/french"
@@ -40,13 +39,9 @@ def make_lines(table, checkpoint):
     kind, seed = table[:-1], table[-1]
     if os.path.exists(f"runs/{table}/lines.tsv"):
         return 0
-    try:
-        if kind == "recombined":
-            return recombined_lines.main(checkpoint, f"runs/{table}", RECOMBINED, seed)
-        return font_lines.main(f"runs/{table}", FONTS, seed)
-    except OCRError as error:
-        print(f"error: {error}")
-        return 2
+    if kind == "recombined":
+        return recombined_lines.main(checkpoint, f"runs/{table}", RECOMBINED, seed)
+    return font_lines.main(f"runs/{table}", FONTS, seed)
 
 
 def main(arguments):

@@ -11,10 +11,10 @@ import os
 import sys
 
 from reader import run
+from recipe import tells_errors
 
 from ocr.config import from_mapping, read_yaml
 from ocr.data.index_file import read_characters, write_alphabet
-from ocr.exceptions import OCRError
 from ocr.files import write_text
 from ocr.training import ExperimentConfig
 
@@ -37,16 +37,13 @@ def prepare(config):
     write_text(config.data.validation["path"], "".join(rows[-HELD_OUT:]))
 
 
+@tells_errors
 def main(arguments):
     """Prepare, train, read the test and the training rows; returns the exit status."""
     font = None
     if arguments[:1] == ["--font"]:
         font, arguments = arguments[1], arguments[2:]
-    try:
-        prepare(from_mapping(ExperimentConfig, read_yaml(CONFIG)))
-    except OCRError as error:
-        print(f"error: {error}")
-        return 2
+    prepare(from_mapping(ExperimentConfig, read_yaml(CONFIG)))
     return run(CONFIG, arguments, ["test", "validation", "train"], shown=30 if font else 0,
                font=font)
 

@@ -2,12 +2,13 @@
 
 import os
 
+from recipe import tells_errors
+
 from ocr.cli.main import main as ocr
 from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.decoding import DecoderConfig
 from ocr.evaluation.grid import label_grid
 from ocr.evaluation.run import evaluate
-from ocr.exceptions import OCRError
 from ocr.recognition import Recogniser
 from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
@@ -15,6 +16,7 @@ from ocr.training.sources import open_split
 __all__ = ["run"]
 
 
+@tells_errors
 def run(config_path, arguments, splits, shown=40, font=None):
     """Train (or resume), read splits by best path, print how many lines are read exactly.
 
@@ -39,14 +41,10 @@ def run(config_path, arguments, splits, shown=40, font=None):
     overrides = [a for a in arguments if a != "--resume"]
     if status := ocr(["train", "--config", config_path, *arguments]):
         return status
-    try:
-        config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
-        recogniser = Recogniser(os.path.join(config.output, "best.ckpt"), config.training.device)
-        for split in splits:
-            _read(recogniser, config, split, shown, font)
-    except OCRError as error:
-        print(f"error: {error}")
-        return 2
+    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
+    recogniser = Recogniser(os.path.join(config.output, "best.ckpt"), config.training.device)
+    for split in splits:
+        _read(recogniser, config, split, shown, font)
     return 0
 
 

@@ -1,5 +1,6 @@
 """From a YAML file to a table: the steps that every experiment here shares."""
 
+import functools
 import os
 
 from lm import NgramConfig, train_ngram
@@ -9,6 +10,19 @@ from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.exceptions import OCRError
 from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
+
+
+def tells_errors(function):
+    """Have a function that returns an exit status print an `OCRError` and return 2."""
+    @functools.wraps(function)
+    def told(*arguments, **options):
+        try:
+            return function(*arguments, **options)
+        except OCRError as error:
+            print(f"error: {error}")
+            return 2
+
+    return told
 
 
 def goes_on(folder, arguments):
@@ -63,6 +77,7 @@ def run_after(firsts, config_path, output, arguments):
     return run(config_path, arguments)
 
 
+@tells_errors
 def run(config_path, arguments):
     """Train (or resume), make a word model of the training transcripts, tune, evaluate.
 
@@ -79,17 +94,13 @@ def run(config_path, arguments):
     """
     overrides = [a for a in arguments if a != "--resume"]
     resume = [a for a in arguments if a == "--resume"]
-    try:
-        config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
-        output = config.output
-        corpus, model = os.path.join(output, "text_train.txt"), os.path.join(output, "words")
-        if status := ocr(["train", "--config", config_path, *overrides, *resume]):
-            return status
-        write_corpus(corpus, open_split(config.data, "train").texts())
-        train_ngram(NgramConfig(corpus=(corpus,), output=model, order=3))
-    except OCRError as error:
-        print(f"error: {error}")
-        return 2
+    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
+    output = config.output
+    corpus, model = os.path.join(output, "text_train.txt"), os.path.join(output, "words")
+    if status := ocr(["train", "--config", config_path, *overrides, *resume]):
+        return status
+    write_corpus(corpus, open_split(config.data, "train").texts())
+    train_ngram(NgramConfig(corpus=(corpus,), output=model, order=3))
     checkpoint = os.path.join(output, "best.ckpt")
     for command in (["tune", "--lm", model], ["evaluate", "--output", f"{output}/report"]):
         if status := ocr([command[0], "--checkpoint", checkpoint, *command[1:], *overrides]):

@@ -13,6 +13,7 @@ import re
 import sys
 
 import numpy as np
+from recipe import tells_errors
 
 from ocr.cli.main import main as ocr
 from ocr.data import open_dataset
@@ -58,6 +59,7 @@ def french_texts(seed):
             for _ in range(TEXTS)]
 
 
+@tells_errors
 def main(checkpoint, folder, lines="7000", seed="1"):
     """Write texts and lines; returns the exit status."""
     os.makedirs(folder, exist_ok=True)
