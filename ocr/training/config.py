@@ -103,6 +103,10 @@ class TrainingConfig:
     initial_partial : bool
         The initial checkpoint may be of another network of the same kind: weights whose names and
         shapes fit, at least half of all, are taken over, the others start anew.
+    freeze : tuple of str
+        Layers that stay as they are, by the beginnings of their weights' names (``stem``,
+        ``encoders.0``): a step then costs less, and few lines cannot spoil them. Batch norm
+        there goes on with the statistics it has.
     """
 
     epochs: int = 30
@@ -127,6 +131,7 @@ class TrainingConfig:
     log_images: int = 8
     initial_checkpoint: Optional[str] = None
     initial_partial: bool = False
+    freeze: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "validate_every"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..backend import autograd, devices, gluon, mx, nd
+from ..backend import autograd, devices, gluon, mx, nd, nn
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..config import from_mapping, to_mapping
@@ -102,6 +102,7 @@ class Trainer:
                       settings.initial_partial)
         elif config.model.pretrained:
             load_pretrained(self.net, config.model.pretrained)
+        _freeze(self.net, settings.freeze)
         self.net.hybridize(static_alloc=True)
         self.optimiser = Optimiser(self.net, settings)
         self.average = WeightAverage(self.net, settings.ema) if settings.ema else None
@@ -410,6 +411,34 @@ def _transfer(net, path, alphabet, say, partial=False):
         weights = {**current, **fitting}
     load_weights(net, weights, path)
     say(f"starting from {path}: {len(shared)} of {len(alphabet)} characters known there{taken}")
+
+
+def _freeze(net, layers):
+    """Take the weights of layers, by the beginnings of their names, out of the training."""
+    named = net._collect_params_with_prefix()
+
+    def within(name):
+        return any(f"{name}.".startswith(f"{layer}.") for layer in layers)
+
+    known = {".".join(name.split(".")[:depth]) for name in named
+             for depth in range(1, name.count(".") + 1)}
+    if unknown := [layer for layer in layers if layer not in known]:
+        raise TrainingError(f"freeze: no layer {', '.join(unknown)}; "
+                            f"known: {', '.join(sorted(known))}")
+    for name, parameter in named.items():
+        if within(name):
+            parameter.grad_req = "null"
+    if all(parameter.grad_req == "null" for parameter in named.values()):
+        raise TrainingError("freeze: nothing is left to train")
+
+    def fix_statistics(block, path):
+        for name, child in block._children.items():
+            here = f"{path}.{name}".lstrip(".")
+            if isinstance(child, nn.BatchNorm) and within(here):
+                child._kwargs["use_global_stats"] = True
+            fix_statistics(child, here)
+
+    fix_statistics(net, "")
 
 
 def train(config, resume=False, say=print):

@@ -266,3 +266,28 @@ def test_start_from_what_fits_of_another_network(table, tmp_path):
     mapping["output"] = str(tmp_path / "third")
     with pytest.raises(CheckpointError, match="another kind of network, only"):
         run(mapping)
+
+
+def test_frozen_layers_stay_as_they_are(table, tmp_path):
+    run(settings(table, tmp_path / "first", epochs=1))
+    first = str(tmp_path / "first" / "best.ckpt")
+    mapping = settings(table, tmp_path / "second", epochs=1, initial_checkpoint=first,
+                       freeze=["stem", "stem_norm", "body"])
+    run(mapping)
+    before, after = load_checkpoint(first).weights, weights(tmp_path / "second")
+    same = {name for name in before if np.array_equal(before[name], after[name])}
+    assert same == {name for name in before if name.split(".")[0] in ("stem", "stem_norm", "body")}
+    assert "body.0.norm1.running_mean" in same
+    # Resuming meets the same layers.
+    mapping["training"]["freeze"] = ["stem"]
+    with pytest.raises(CheckpointError, match="the settings differ: training.freeze"):
+        run(mapping, resume=True)
+
+
+@pytest.mark.parametrize("freeze, message", [
+    (["stem", "hat"], "no layer hat; known: body, body.0, body.0.conv1,.* stem_norm"),
+    (["stem", "stem_norm", "body", "downsamplers", "encoders", "short", "output"],
+     "nothing is left")])
+def test_freezing_what_is_not_there_or_all_is_refused(table, tmp_path, freeze, message):
+    with pytest.raises(TrainingError, match=message):
+        run(settings(table, tmp_path / "run", freeze=freeze))
