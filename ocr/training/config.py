@@ -84,6 +84,10 @@ class TrainingConfig:
     ema : float
         Decay of the moving average of the weights, used for validation and kept as the best
         checkpoint; 0 for none.
+    ema_warmup : bool
+        The average starts with a shorter memory, so that the first weights are soon forgotten:
+        right for weights drawn at random. Without it, it starts from the initial weights as they
+        are: for a network that is good already, trained on at a high rate.
     patience : int
         Stop after so many validations without a better CER; 0 never.
     validate_every : int
@@ -122,6 +126,7 @@ class TrainingConfig:
     clip: float = 5.0
     shortcut_weight: float = 0.3
     ema: float = 0.998
+    ema_warmup: bool = True
     patience: int = 0
     validate_every: int = 1
     seed: int = 1

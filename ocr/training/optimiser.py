@@ -129,19 +129,21 @@ class WeightAverage:
     ----------
     net : mxnet.gluon.Block
     decay : float
-        Of the average; it starts lower, so that early weights are soon forgotten.
+        Of the average.
+    warmup : bool
+        Start with a lower decay, so that early weights are soon forgotten.
     """
 
-    def __init__(self, net, decay):
+    def __init__(self, net, decay, warmup=True):
         named = sorted(net._collect_params_with_prefix().items())
         self.names, self.parameters = [n for n, _ in named], [p for _, p in named]
-        self.decay = decay
+        self.decay, self.warmup = decay, warmup
         self.context = self.parameters[0].list_ctx()[0]
         self.values = [p.data(self.context) * 1 for p in self.parameters]
 
     def update(self, step):
         """Take in the weights after `step` (counted from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.warmup else self.decay
         for value, parameter in zip(self.values, self.parameters):
             value *= decay
             value += (1 - decay) * parameter.data(self.context)

@@ -105,7 +105,8 @@ class Trainer:
         _freeze(self.net, settings.freeze)
         self.net.hybridize(static_alloc=True)
         self.optimiser = Optimiser(self.net, settings)
-        self.average = WeightAverage(self.net, settings.ema) if settings.ema else None
+        self.average = (WeightAverage(self.net, settings.ema, settings.ema_warmup)
+                        if settings.ema else None)
         if stored is not None:
             self._restore(stored)
         self._writer = None

@@ -35,6 +35,17 @@ def test_average_follows_weights_and_running_statistics(net):
     assert values(net)["0.weight"] == [3.0, 5.0] and values(net)["1.running_mean"] == [4.0]
 
 
+def test_without_warmup_the_first_weights_are_kept_for_long(net):
+    average = WeightAverage(net, 0.75, warmup=False)
+    net[0].weight.set_data(nd.array([[3.0, 5.0]]))
+    for step in (1, 2):
+        average.update(step)
+    average.swap()
+    kept = 0.75 ** 2
+    np.testing.assert_allclose(values(net)["0.weight"],
+                               [kept + (1 - kept) * 3, kept + (1 - kept) * 5], rtol=1e-6)
+
+
 def test_state_round_trip_and_what_is_missing(net):
     average = WeightAverage(net, 0.75)
     net[0].weight.set_data(nd.array([[3.0, 5.0]]))
