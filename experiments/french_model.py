@@ -24,13 +24,20 @@ FIRST, SECOND = (__file__.replace("_model.py", ending) for ending in ("_first.ya
 FOLDER = "runs/french"
 #: Recombined lines, and lines in fonts, of a training.
 RECOMBINED, FONTS = "7000", "5000"
-#: What the trainings of the last round are given, which have the real lines alone.
+#: What a short training on the real lines alone is given, and one at a rate that does not sink,
+#: of which the moving average is kept.
 ALONE = ["training.epochs=2", "training.learning_rate=0.0005", "training.ema=0.998"]
+STEADY = ["training.epochs=1", "training.schedule=constant", "training.ema=0.9995",
+          "training.ema_warmup=false"]
 #: In rounds, each training's number, the tables that it has besides the real lines, and settings.
 ROUNDS = (
     (("1", ("recombined1",), []), ("2", ("recombined2",), [])),
     (("3", ("recombined2", "fontlines1"), ["training.epochs=3"]),),
     (("4", (), ALONE), ("5", (), [*ALONE, "augment.erase=1"])),
+    (("6", (), ["training.epochs=6", "training.seed=7"]),),
+    (("7", ("recombined4",), STEADY),
+     ("8", ("recombined3",), [*STEADY, "augment.elastic=0.045"])),
+    (("9", (), ["training.epochs=3"]), ("10", (), [*ALONE, "augment.erase=1"])),
 )
 
 
