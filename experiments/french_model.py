@@ -41,14 +41,26 @@ ROUNDS = (
 )
 
 
-def make_lines(table, checkpoint):
+def make_lines(table):
     """Write ``recombinedN`` or ``fontlinesN`` unless it is there; returns an exit status."""
     kind, seed = table[:-1], table[-1]
     if os.path.exists(f"runs/{table}/lines.tsv"):
         return 0
     if kind == "recombined":
-        return recombined_lines.main(checkpoint, f"runs/{table}", RECOMBINED, seed)
+        return recombined_lines.main(f"{FOLDER}/first/best.ckpt", f"runs/{table}", RECOMBINED, seed)
     return font_lines.main(f"runs/{table}", FONTS, seed)
+
+
+def train(name, tables, settings, start, arguments):
+    """Make the lines of one of the trainings, and run it from `start`; returns an exit status."""
+    for table in tables:
+        if status := make_lines(table):
+            return status
+    paths = [recombined_lines.TRAIN, *(f"runs/{table}/lines.tsv" for table in tables)]
+    output = f"{FOLDER}/{name}"
+    own = [f"output={output}", f"training.seed={name}", f"training.initial_checkpoint={start}",
+           f"data.train.path=[{','.join(paths)}]"]
+    return train_in_turn([(SECOND, output)], [*own, *settings, *arguments])
 
 
 def main(arguments):
@@ -57,21 +69,13 @@ def main(arguments):
     if not goes_on(f"{FOLDER}/1", arguments):
         if status := train_in_turn([*TRAININGS, (FIRST, first)], arguments):
             return status
-    cutter = start = f"{first}/best.ckpt"
+    start = f"{first}/best.ckpt"
     made = [start]
     for number, trainings in enumerate(ROUNDS, 1):
-        ends = []
-        for name, tables, settings in trainings:
-            for table in tables:
-                if status := make_lines(table, cutter):
-                    return status
-            paths = [recombined_lines.TRAIN, *(f"runs/{table}/lines.tsv" for table in tables)]
-            output = f"{FOLDER}/{name}"
-            own = [f"output={output}", f"training.seed={name}",
-                   f"training.initial_checkpoint={start}", f"data.train.path=[{','.join(paths)}]"]
-            if status := train_in_turn([(SECOND, output)], [*own, *settings, *arguments]):
+        for training in trainings:
+            if status := train(*training, start, arguments):
                 return status
-            ends.append(f"{output}/best.ckpt")
+        ends = [f"{FOLDER}/{name}/best.ckpt" for name, _, _ in trainings]
         mean = f"{FOLDER}/{'best' if number == len(ROUNDS) else f'mean{number}'}.ckpt"
         if status := ocr(["average", start, *ends, "--output", mean]):
             return status

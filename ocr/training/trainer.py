@@ -102,7 +102,8 @@ class Trainer:
                       settings.initial_partial)
         elif config.model.pretrained:
             load_pretrained(self.net, config.model.pretrained)
-        _freeze(self.net, settings.freeze)
+        if settings.freeze:
+            _freeze(self.net, settings.freeze)
         self.net.hybridize(static_alloc=True)
         self.optimiser = Optimiser(self.net, settings)
         self.average = (WeightAverage(self.net, settings.ema, settings.ema_warmup)
@@ -414,32 +415,30 @@ def _transfer(net, path, alphabet, say, partial=False):
     say(f"starting from {path}: {len(shared)} of {len(alphabet)} characters known there{taken}")
 
 
-def _freeze(net, layers):
-    """Take the weights of layers, by the beginnings of their names, out of the training."""
-    named = net._collect_params_with_prefix()
+def _layers(block, path=""):
+    """Yield the layers with weights inside a block, each after its name in checkpoints."""
+    for name, child in block._children.items():
+        if child.collect_params().keys():
+            yield f"{path}{name}", child
+            yield from _layers(child, f"{path}{name}.")
 
-    def within(name):
-        return any(f"{name}.".startswith(f"{layer}.") for layer in layers)
 
-    known = {".".join(name.split(".")[:depth]) for name in named
-             for depth in range(1, name.count(".") + 1)}
-    if unknown := [layer for layer in layers if layer not in known]:
+def _fix_statistics(block):
+    if isinstance(block, nn.BatchNorm):
+        block._kwargs["use_global_stats"] = True
+
+
+def _freeze(net, names):
+    """Take the weights of layers, by name, out of the training."""
+    layers = dict(_layers(net))
+    if unknown := [name for name in names if name not in layers]:
         raise TrainingError(f"freeze: no layer {', '.join(unknown)}; "
-                            f"known: {', '.join(sorted(known))}")
-    for name, parameter in named.items():
-        if within(name):
-            parameter.grad_req = "null"
-    if all(parameter.grad_req == "null" for parameter in named.values()):
+                            f"known: {', '.join(sorted(layers))}")
+    for name in names:
+        layers[name].collect_params().setattr("grad_req", "null")
+        layers[name].apply(_fix_statistics)
+    if all(parameter.grad_req == "null" for parameter in net.collect_params().values()):
         raise TrainingError("freeze: nothing is left to train")
-
-    def fix_statistics(block, path):
-        for name, child in block._children.items():
-            here = f"{path}.{name}".lstrip(".")
-            if isinstance(child, nn.BatchNorm) and within(here):
-                child._kwargs["use_global_stats"] = True
-            fix_statistics(child, here)
-
-    fix_statistics(net, "")
 
 
 def train(config, resume=False, say=print):
