@@ -51,6 +51,9 @@ class CNNBiLSTMConfig:
         Between BiLSTM layers and before the output layer.
     shortcut : bool
         A second, convolutional CTC output on the coarsest features, for training alone.
+    last_gamma : bool
+        Residual blocks start as identities (their last batch norm's scale is 0), so that a
+        trained network given more of them (``initial_partial``) begins as it was.
     """
 
     height: int = 64
@@ -68,6 +71,7 @@ class CNNBiLSTMConfig:
     layers: int = 2
     dropout: float = 0.5
     shortcut: bool = False
+    last_gamma: bool = False
 
     def __post_init__(self):
         scales = self.num_downsamples
@@ -116,13 +120,14 @@ class CNNBiLSTMConfig:
 class _Residual(gluon.HybridBlock):
     """ResNet v1 basic block, stride 1, whose result is masked beyond each line's end."""
 
-    def __init__(self, in_channels, channels, **kwargs):
+    def __init__(self, in_channels, channels, last_gamma=False, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             self.conv1 = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=in_channels)
             self.norm1 = nn.BatchNorm(in_channels=channels)
             self.conv2 = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=channels)
-            self.norm2 = nn.BatchNorm(in_channels=channels)
+            self.norm2 = nn.BatchNorm(in_channels=channels, gamma_initializer="zeros"
+                                      if last_gamma else "ones")
             self.project = None
             if in_channels != channels:
                 self.project = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)
@@ -140,7 +145,8 @@ class _Residual(gluon.HybridBlock):
 class _Downsampler(gluon.HybridBlock):
     """Convolutions at the finer scale, max-pooling by 2, residual blocks at the coarser one."""
 
-    def __init__(self, in_channels, channels, convs, blocks, columns=2, **kwargs):
+    def __init__(self, in_channels, channels, convs, blocks, columns=2, last_gamma=False,
+                 **kwargs):
         super().__init__(**kwargs)
         self._pool = (2, columns)
         with self.name_scope():
@@ -153,7 +159,7 @@ class _Downsampler(gluon.HybridBlock):
                 self.norms.add(nn.BatchNorm(in_channels=channels))
             pooled = channels if convs else in_channels
             for i in range(blocks):
-                self.blocks.add(_Residual(pooled if i == 0 else channels, channels))
+                self.blocks.add(_Residual(pooled if i == 0 else channels, channels, last_gamma))
             self.out_channels = channels if convs or blocks else in_channels
 
     def hybrid_forward(self, F, x, frames, coarse_frames):
@@ -200,7 +206,7 @@ class CNNBiLSTM(LineNetwork):
             self.stem_norm = nn.BatchNorm(in_channels=channels)
             self.body = nn.HybridSequential()
             for _ in range(config.body_blocks):
-                self.body.add(_Residual(channels, channels))
+                self.body.add(_Residual(channels, channels, config.last_gamma))
             self.downsamplers = nn.HybridSequential()
             self.encoders = nn.HybridSequential()
             # Heights as the layers make them: ceil for stem and max-pool, floor between scales.
@@ -210,7 +216,7 @@ class CNNBiLSTM(LineNetwork):
                 if scale > 0:
                     down = _Downsampler(channels, config.scale_channels[scale - 1],
                                         config.downsampler_convs, config.scale_blocks[scale - 1],
-                                        config.pooling[scale - 1])
+                                        config.pooling[scale - 1], config.last_gamma)
                     self.downsamplers.add(down)
                     channels = down.out_channels
                     height //= 2
