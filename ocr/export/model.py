@@ -94,7 +94,7 @@ def export_onnx(recogniser, path, half=False, int8=False, calibration=None, pipe
     if not isinstance(recogniser, Recogniser):
         recogniser = Recogniser(os.fspath(recogniser), "cpu")
     model = convert(recogniser.net)
-    _verify(recogniser.net, model)
+    verify(recogniser.net, model)
     if int8:
         model = _quantise(model, calibration)
     if half:
@@ -174,7 +174,7 @@ def _require_onnx():
         raise ExportError("export needs the package onnx: pip install 'ocr[export]'") from None
 
 
-def _verify(net, model):
+def verify(net, model):
     """Raise `ExportError` where onnxruntime and MXNet disagree on lines of noise."""
     try:
         import onnxruntime

@@ -126,8 +126,8 @@ class _Residual(gluon.HybridBlock):
             self.conv1 = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=in_channels)
             self.norm1 = nn.BatchNorm(in_channels=channels)
             self.conv2 = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=channels)
-            self.norm2 = nn.BatchNorm(in_channels=channels, gamma_initializer="zeros"
-                                      if last_gamma else "ones")
+            self.norm2 = nn.BatchNorm(in_channels=channels,
+                                      gamma_initializer="zeros" if last_gamma else "ones")
             self.project = None
             if in_channels != channels:
                 self.project = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)

@@ -108,9 +108,9 @@ class TrainingConfig:
         The initial checkpoint may be of another network of the same kind: weights whose names and
         shapes fit, at least half of all, are taken over, the others start anew.
     freeze : tuple of str
-        Layers that stay as they are, by the beginnings of their weights' names (``stem``,
-        ``encoders.0``): a step then costs less, and few lines cannot spoil them. Batch norm
-        there goes on with the statistics it has.
+        Layers that stay as they are, by their names in checkpoints (``stem``, ``encoders.0``):
+        a step then costs less, and few lines cannot spoil them. Batch norm there goes on with
+        the statistics it has.
     """
 
     epochs: int = 30
@@ -166,7 +166,8 @@ class ExperimentConfig:
     output : str
         Folder of checkpoints and logs.
     alphabet : str
-        "data" (the training transcripts' characters), a preset ("iam", "ascii"), or a file.
+        "data" (the training transcripts' characters), a preset ("iam", "ascii"), a file of
+        characters, or a checkpoint (``.ckpt``) to take its alphabet over.
     """
 
     output: str

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from ..checkpoint import load_checkpoint
 from ..data import Alphabet, open_dataset
 from ..data.alphabet import PRESETS
 from ..normalisation import Normaliser
@@ -67,7 +68,8 @@ def make_alphabet(setting, dataset):
     Parameters
     ----------
     setting : str
-        "data" (the characters of `dataset`), a preset, or a file.
+        "data" (the characters of `dataset`), a preset, a file of characters, or a checkpoint
+        (``.ckpt``), whose alphabet it is then.
     dataset : LineDataset
         Training lines.
     """
@@ -75,4 +77,6 @@ def make_alphabet(setting, dataset):
         return Alphabet.from_texts(dataset.texts())
     if setting in PRESETS:
         return Alphabet.preset(setting)
+    if setting.endswith(".ckpt"):
+        return load_checkpoint(setting).alphabet
     return Alphabet.from_file(setting)

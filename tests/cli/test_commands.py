@@ -280,3 +280,21 @@ def test_average_writes_a_checkpoint_that_reads(trained):
     assert "split test: 4 lines" in out
     _, err = run("average", best, trained / "none.ckpt", "--output", mean, status=2)
     assert "none.ckpt" in err
+
+
+def test_an_exported_model_is_trained_on(trained):
+    model, start, again = (trained / name for name in ("x.onnx", "start.ckpt", "again"))
+    run("export", trained / "run" / "best.ckpt", "--onnx", model)
+    _, err = run("restore", "--model", model, "--output", start, "--lines", 8)
+    assert "start.ckpt" in err
+    scores = []
+    for path in (trained / "run" / "best.ckpt", start):
+        out, _ = run("evaluate", "--checkpoint", path, "--decoders", "greedy",
+                     "--config", trained / "config.yaml")
+        scores.append([row.split()[:4] for row in out.splitlines() if row.startswith("greedy")])
+    assert scores[0] == scores[1] != []
+    _, err = run("train", "--config", trained / "config.yaml", f"output={again}",
+                 "training.epochs=1", f"training.initial_checkpoint={start}", f"alphabet={start}")
+    assert "starting from" in err
+    _, err = run("restore", "--model", trained / "run" / "best.ckpt", "--output", start, status=2)
+    assert "best.ckpt" in err

@@ -1,8 +1,9 @@
 import pytest
 
+from ocr.checkpoint import Checkpoint, save_checkpoint
 from ocr.config import from_mapping
 from ocr.data import Alphabet
-from ocr.exceptions import ConfigError, UnknownNameError
+from ocr.exceptions import CheckpointError, ConfigError, UnknownNameError
 from ocr.training import DataConfig
 from ocr.training.sources import make_alphabet, open_split
 
@@ -31,6 +32,10 @@ def test_alphabet_from_data_preset_or_file(tmp_path, table):
     assert len(make_alphabet("iam", dataset)) == 79
     (tmp_path / "own.txt").write_text("a\nb\n")
     assert make_alphabet(str(tmp_path / "own.txt"), dataset) == Alphabet("ab")
+    save_checkpoint(str(tmp_path / "x.ckpt"), Checkpoint({}, Alphabet("xyz"), {}))
+    assert make_alphabet(str(tmp_path / "x.ckpt"), dataset) == Alphabet("xyz")
+    with pytest.raises(CheckpointError, match="none.ckpt"):
+        make_alphabet("none.ckpt", dataset)
 
 
 def test_transcripts_are_normalised(tmp_path):

@@ -1,0 +1,145 @@
+"""Teach the shipped French model each writer's hand, without a transcript.
+
+    python experiments/hands.py [validation|test] [--part I/N] [--epochs 6] [--rate 0.0002]
+
+For each writer of a Copiste split: the model reads the lines with its n-grams, is trained on its
+own readings for a few epochs (`ocr restore` makes the ONNX file trainable), and reads the lines
+again. No transcript is looked at before all is scored. Prints CER and WER before and after, all
+writers together. Writes runs/hands/SPLIT; a writer who is done is not repeated, so that
+``--part 1/2`` and ``--part 2/2`` can run beside each other before the whole.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+from recipe import tells_errors
+
+from ocr.checkpoint import save_checkpoint
+from ocr.config import from_mapping, to_mapping
+from ocr.correction import build_pipeline
+from ocr.data import open_dataset
+from ocr.decoding import DecoderConfig, build_decoder
+from ocr.evaluation import TextMetric
+from ocr.export import restore
+from ocr.files import write_json, write_text
+from ocr.recognition import Recogniser, open_recogniser
+from ocr.runtime import model_path
+from ocr.training import ExperimentConfig
+from ocr.training.trainer import train
+
+DATA = "../shared/data/copiste"
+FILES = {"validation": "valid", "test": "test"}
+FOLDER = "runs/hands"
+AUGMENT = {"probability": 0.9, "scale_x": 0.3, "scale_y": 0.25, "translate_y": 0.08, "shear": 0.4,
+           "rotation": 1.5, "elastic": 0.03, "thickness": 0.8}
+#: Training lines that the restored batch norms take their statistics of.
+LINES = 256
+
+
+def start():
+    """Make the shipped model a checkpoint; returns its path."""
+    path = f"{FOLDER}/start.ckpt"
+    if not os.path.exists(path):
+        os.makedirs(FOLDER, exist_ok=True)
+        config = from_mapping(ExperimentConfig, {"output": ""})
+        lines = open_dataset("table", path=f"{DATA}/train.tsv")
+        lines = lines.subset(range(0, len(lines), len(lines) // LINES))
+
+        def prepare(preprocess):
+            from ocr.batching import PreparedLines
+
+            return PreparedLines(lines, preprocess)
+
+        save_checkpoint(path, restore(model_path("french"), config, prepare))
+    return path
+
+
+class Reader:
+    """Reads lines by best path and with the shipped model's n-grams."""
+
+    def __init__(self):
+        self.shipped = open_recogniser(model_path("french"))
+        alphabet = self.shipped.alphabet
+        self._decoders = {"greedy": build_decoder(DecoderConfig("greedy"), alphabet),
+                          "beam-char": build_pipeline(self.shipped.pipeline, alphabet)}
+
+    def read(self, recogniser, lines):
+        """Return {decoder: texts}."""
+        logits = recogniser.logits(recogniser.prepare(lines), progress=False)
+        return {name: [found[0].text for found in decoder.decode(logits)]
+                for name, decoder in self._decoders.items()}
+
+
+def learn(lines, texts, checkpoint, output, epochs, rate):
+    """Train a checkpoint on lines and what was read in them; returns the new one's path."""
+    rows = [f"{os.path.abspath(sample.path)}\t{text}\n"
+            for sample, text in zip(lines.samples, texts) if text.strip()]
+    os.makedirs(output, exist_ok=True)
+    write_text(f"{output}/lines.tsv", "file\ttext\n" + "".join(rows))
+    table = {"path": f"{output}/lines.tsv"}
+    if os.path.exists(f"{output}/last.ckpt"):
+        # Of a run that was cut short: half a minute's work.
+        os.remove(f"{output}/last.ckpt")
+    train(from_mapping(ExperimentConfig, {
+        "output": output, "alphabet": checkpoint, "augment": AUGMENT,
+        "data": {"source": "table", "train": table, "validation": table},
+        "model": {"name": "small", "options": {"frame_pooling": [1], "shortcut": False}},
+        "training": {"epochs": epochs, "batch_size": 8, "learning_rate": rate, "warmup_steps": 0,
+                     "schedule": "constant", "ema": 0.0, "validate_every": epochs,
+                     "workers": 0, "log_images": 0, "initial_checkpoint": checkpoint}}),
+        say=lambda line: None)
+    return f"{output}/best.ckpt"
+
+
+def show(results, truths):
+    """Print the table of all writers together."""
+    print(f"{len(results)} writers, {sum(map(len, truths.values()))} lines; CER %, WER % by spaces")
+    for when in ("before", "after"):
+        for name in ("greedy", "beam-char"):
+            metric = TextMetric()
+            for writer, result in results.items():
+                metric.update_many(truths[writer], result[when][name])
+            found = metric.summary()
+            print(f"{when:7} {name:10} {100 * found.cer:6.2f} {100 * found.wer:6.2f}")
+
+
+@tells_errors
+def main():
+    """Run all of it; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("split", nargs="?", choices=sorted(FILES), default="validation")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every Nth writer alone")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=2e-4)
+    arguments = parser.parse_args()
+    part, parts = map(int, arguments.part.split("/"))
+    folder = f"{FOLDER}/{arguments.split}"
+    dataset = open_dataset("table", path=f"{DATA}/{FILES[arguments.split]}.tsv")
+    writers = [sample.writer for sample in dataset.samples]
+    reader, checkpoint = Reader(), start()
+    results, truths = {}, {}
+    for number, writer in enumerate(sorted(set(writers))):
+        if number % parts != part - 1:
+            continue
+        lines = dataset.subset([i for i, w in enumerate(writers) if w == writer])
+        truths[writer] = list(lines.texts())
+        path = f"{folder}/{writer}/result.json"
+        if not os.path.exists(path):
+            before = reader.read(reader.shipped, lines)
+            learnt = learn(lines, before["beam-char"], checkpoint, f"{folder}/{writer}",
+                           arguments.epochs, arguments.rate)
+            after = reader.read(Recogniser(learnt), lines)
+            write_json(path, {"before": before, "after": after,
+                              "settings": to_mapping(vars(arguments))})
+        with open(path, encoding="utf-8") as source:
+            results[writer] = json.load(source)
+        print(f"{writer} done", flush=True)
+    show(results, truths)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

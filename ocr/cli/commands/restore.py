@@ -1,0 +1,41 @@
+"""Make a checkpoint of an exported model (ONNX), to train it on with lines of your own.
+
+An exported file holds batch norms within the convolutions; they come back with the means and
+variances of some lines: those of data.train where settings name them (yours, best of all), else
+synthetic ones. What the network reads does not change.
+
+    ocr restore --model french --output french.ckpt
+    ocr train --config mine.yaml training.initial_checkpoint=french.ckpt alphabet=french.ckpt
+"""
+
+from ..common import add_config, experiment_config, model_file, positive, say
+
+
+def add_arguments(parser):
+    parser.add_argument("--model", required=True, type=model_file, metavar="FILE",
+                        help="an ONNX file of ocr export, or the name of a model that comes with "
+                             "ocr")
+    add_config(parser)
+    parser.add_argument("--output", required=True, metavar="FILE", help="the checkpoint to write")
+    parser.add_argument("--lines", type=positive, default=256, metavar="N",
+                        help="lines to take means and variances of (default: 256)")
+
+
+def run(arguments):
+    from ...checkpoint import save_checkpoint
+    from ...export import restore
+    from ...training.sources import open_split
+
+    config = experiment_config(arguments, {"output": ""})
+
+    def prepare(preprocess):
+        from ...batching import PreparedLines
+
+        dataset = open_split(config.data, "train")
+        step = max(len(dataset) / arguments.lines, 1)
+        chosen = [int(i * step) for i in range(min(arguments.lines, len(dataset)))]
+        return PreparedLines(dataset.subset(chosen), preprocess)
+
+    save_checkpoint(arguments.output, restore(arguments.model, config, prepare))
+    say(f"{arguments.output}: to be trained on with training.initial_checkpoint and alphabet, both "
+        f"={arguments.output}")
