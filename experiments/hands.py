@@ -17,7 +17,7 @@ import sys
 from recipe import tells_errors
 
 from ocr.checkpoint import save_checkpoint
-from ocr.config import from_mapping, to_mapping
+from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.correction import build_pipeline
 from ocr.data import open_dataset
 from ocr.decoding import DecoderConfig, build_decoder
@@ -32,8 +32,7 @@ from ocr.training.trainer import train
 DATA = "../shared/data/copiste"
 FILES = {"validation": "valid", "test": "test"}
 FOLDER = "runs/hands"
-AUGMENT = {"probability": 0.9, "scale_x": 0.3, "scale_y": 0.25, "translate_y": 0.08, "shear": 0.4,
-           "rotation": 1.5, "elastic": 0.03, "thickness": 0.8}
+CONFIG = __file__.replace(".py", ".yaml")
 #: Training lines that the restored batch norms take their statistics of.
 LINES = 256
 
@@ -82,14 +81,14 @@ def learn(lines, texts, checkpoint, output, epochs, rate):
     if os.path.exists(f"{output}/last.ckpt"):
         # Of a run that was cut short: half a minute's work.
         os.remove(f"{output}/last.ckpt")
-    train(from_mapping(ExperimentConfig, {
-        "output": output, "alphabet": checkpoint, "augment": AUGMENT,
-        "data": {"source": "table", "train": table, "validation": table},
-        "model": {"name": "small", "options": {"frame_pooling": [1], "shortcut": False}},
-        "training": {"epochs": epochs, "batch_size": 8, "learning_rate": rate, "warmup_steps": 0,
-                     "schedule": "constant", "ema": 0.0, "validate_every": epochs,
-                     "workers": 0, "log_images": 0, "initial_checkpoint": checkpoint}}),
-        say=lambda line: None)
+    # The last network is taken: nothing here could tell a better one.
+    changes = [f"output={output}", f"alphabet={checkpoint}",
+               f"training.initial_checkpoint={checkpoint}", f"training.epochs={epochs}",
+               f"training.learning_rate={rate}", f"training.validate_every={epochs}",
+               "training.workers=0", "training.log_images=0"]
+    mapping = apply_overrides(read_yaml(CONFIG), changes)
+    mapping["data"].update(train=table, validation=table)
+    train(from_mapping(ExperimentConfig, mapping), say=lambda line: None)
     return f"{output}/best.ckpt"
 
 
@@ -133,7 +132,7 @@ def main():
                            arguments.epochs, arguments.rate)
             after = reader.read(Recogniser(learnt), lines)
             write_json(path, {"before": before, "after": after,
-                              "settings": to_mapping(vars(arguments))})
+                              "settings": vars(arguments)})
         with open(path, encoding="utf-8") as source:
             results[writer] = json.load(source)
         print(f"{writer} done", flush=True)

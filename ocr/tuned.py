@@ -56,7 +56,7 @@ def best_name(model, otherwise="greedy"):
     -------
     str
         What is stored in the file, else the one with the best scores on the lines it was
-        tuned on. What is stored but cannot run here, for a package is missing, is passed over
+        tuned on, or that `ocr restore` took out of a file. What is stored but cannot run here, for a package is missing, is passed over
         with a warning.
     """
     if stored := stored_in(model):
@@ -65,17 +65,17 @@ def best_name(model, otherwise="greedy"):
         warnings.warn(f"{model} reads better with its decoder {stored.name}, which needs: "
                       f"{packages}", stacklevel=2)
         return otherwise
-    best, lowest = otherwise, float("inf")
+    best, lowest = None, float("inf")
     for name in tuned_names(model):
         try:
             with open(tuned_path(model, name), encoding="utf-8") as source:
                 tuned = json.load(source)["tuned"]
-            score = tuned["cer"] + tuned["wer"] / 4
+            score = tuned["cer"] + tuned["wer"] / 4 if tuned else float("inf")
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if score < lowest:
+        if best is None or score < lowest:
             best, lowest = name, score
-    return best
+    return best or otherwise
 
 
 def pipeline_of(model, name=None):

@@ -284,9 +284,12 @@ def test_average_writes_a_checkpoint_that_reads(trained):
 
 def test_an_exported_model_is_trained_on(trained):
     model, start, again = (trained / name for name in ("x.onnx", "start.ckpt", "again"))
-    run("export", trained / "run" / "best.ckpt", "--onnx", model)
+    run("export", trained / "run" / "best.ckpt", "--onnx", model, "--pipeline", "beam-lm")
     _, err = run("restore", "--model", model, "--output", start, "--lines", 8)
-    assert "start.ckpt" in err
+    assert "start.ckpt" in err and "decoder-beam-lm.json" in err
+    image = trained / "lines" / "train-001.png"
+    same = [run("recognise", image, "--model", path, "--json")[0] for path in (model, start)]
+    assert same[0] == same[1]
     scores = []
     for path in (trained / "run" / "best.ckpt", start):
         out, _ = run("evaluate", "--checkpoint", path, "--decoders", "greedy",

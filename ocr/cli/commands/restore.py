@@ -2,10 +2,12 @@
 
 An exported file holds batch norms within the convolutions; they come back with the means and
 variances of some lines: those of data.train where settings name them (yours, best of all), else
-synthetic ones. What the network reads does not change.
+synthetic ones. What the network reads does not change. The decoder that the file brings along is
+written beside the checkpoint, as ocr tune would.
 
     ocr restore --model french --output french.ckpt
     ocr train --config mine.yaml training.initial_checkpoint=french.ckpt alphabet=french.ckpt
+    ocr export OUTPUT/best.ckpt --onnx mine.onnx --pipeline decoder-beam-char.json
 """
 
 from ..common import add_config, experiment_config, model_file, positive, say
@@ -23,8 +25,10 @@ def add_arguments(parser):
 
 def run(arguments):
     from ...checkpoint import save_checkpoint
+    from ...correction import save_pipeline
     from ...export import restore
     from ...training.sources import open_split
+    from ...tuned import stored_in, tuned_path
 
     config = experiment_config(arguments, {"output": ""})
 
@@ -37,5 +41,9 @@ def run(arguments):
         return PreparedLines(dataset.subset(chosen), preprocess)
 
     save_checkpoint(arguments.output, restore(arguments.model, config, prepare))
+    decoder = ""
+    if pipeline := stored_in(arguments.model):
+        decoder = f"; its decoder: {tuned_path(arguments.output, pipeline.name)}"
+        save_pipeline(tuned_path(arguments.output, pipeline.name), pipeline)
     say(f"{arguments.output}: to be trained on with training.initial_checkpoint and alphabet, both "
-        f"={arguments.output}")
+        f"={arguments.output}{decoder}")
