@@ -1,12 +1,14 @@
-"""Teach the shipped French model each writer's hand, without a transcript.
+"""Teach the shipped French model each writer's hand, by a few lines.
 
-    python experiments/hands.py [validation|test] [--part I/N] [--epochs 6] [--rate 0.0002]
+    python experiments/hands.py transcripts|readings [--split test] [--part I/N]
+        [--epochs 8] [--rate 0.0002]
 
-For each writer of a Copiste split: the model reads the lines with its n-grams, is trained on its
-own readings for a few epochs (`ocr restore` makes the ONNX file trainable), and reads the lines
-again. No transcript is looked at before all is scored. Prints CER and WER before and after, all
-writers together. Writes runs/hands/SPLIT; a writer who is done is not repeated, so that
-``--part 1/2`` and ``--part 2/2`` can run beside each other before the whole.
+For each writer of a Copiste split the model is trained for a few epochs (`ocr restore` makes the
+ONNX file trainable), then reads lines again. "transcripts": it is trained on the first half of
+the writer's lines as they were written, and reads the second. "readings": it is trained on what
+it read itself in all of them, with its n-grams, no transcript being looked at. Prints CER and WER
+before and after, all writers together. Writes runs/hands; a writer who is done is not repeated,
+so that ``--part 1/2`` and ``--part 2/2`` can run beside each other before the whole.
 """
 
 import argparse
@@ -72,7 +74,7 @@ class Reader:
 
 
 def learn(lines, texts, checkpoint, output, epochs, rate):
-    """Train a checkpoint on lines and what was read in them; returns the new one's path."""
+    """Train a checkpoint on lines and texts; returns the new one's path."""
     rows = [f"{os.path.abspath(sample.path)}\t{text}\n"
             for sample, text in zip(lines.samples, texts) if text.strip()]
     os.makedirs(output, exist_ok=True)
@@ -109,13 +111,14 @@ def main():
     """Run all of it; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("split", nargs="?", choices=sorted(FILES), default="validation")
+    parser.add_argument("by", choices=("transcripts", "readings"))
+    parser.add_argument("--split", choices=sorted(FILES), default="validation")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="every Nth writer alone")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--rate", type=float, default=2e-4)
     arguments = parser.parse_args()
     part, parts = map(int, arguments.part.split("/"))
-    folder = f"{FOLDER}/{arguments.split}"
+    folder = f"{FOLDER}/{arguments.by}-{arguments.split}"
     dataset = open_dataset("table", path=f"{DATA}/{FILES[arguments.split]}.tsv")
     writers = [sample.writer for sample in dataset.samples]
     reader, checkpoint = Reader(), start()
@@ -123,16 +126,19 @@ def main():
     for number, writer in enumerate(sorted(set(writers))):
         if number % parts != part - 1:
             continue
-        lines = dataset.subset([i for i, w in enumerate(writers) if w == writer])
+        own = [i for i, w in enumerate(writers) if w == writer]
+        half = len(own) // 2 if arguments.by == "transcripts" else 0
+        lines = dataset.subset(own[half:])
         truths[writer] = list(lines.texts())
         path = f"{folder}/{writer}/result.json"
         if not os.path.exists(path):
             before = reader.read(reader.shipped, lines)
-            learnt = learn(lines, before["beam-char"], checkpoint, f"{folder}/{writer}",
-                           arguments.epochs, arguments.rate)
+            taught = dataset.subset(own[:half]) if half else lines
+            texts = list(taught.texts()) if half else before["beam-char"]
+            learnt = learn(taught, texts, checkpoint, f"{folder}/{writer}", arguments.epochs,
+                           arguments.rate)
             after = reader.read(Recogniser(learnt), lines)
-            write_json(path, {"before": before, "after": after,
-                              "settings": vars(arguments)})
+            write_json(path, {"before": before, "after": after, "settings": vars(arguments)})
         with open(path, encoding="utf-8") as source:
             results[writer] = json.load(source)
         print(f"{writer} done", flush=True)

@@ -56,8 +56,8 @@ def best_name(model, otherwise="greedy"):
     -------
     str
         What is stored in the file, else the one with the best scores on the lines it was
-        tuned on, or that `ocr restore` took out of a file. What is stored but cannot run here, for a package is missing, is passed over
-        with a warning.
+        tuned on, or that `ocr restore` took out of a file. What is stored but cannot run here,
+        for a package is missing, is passed over with a warning.
     """
     if stored := stored_in(model):
         if not (packages := missing(stored)):
