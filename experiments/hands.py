@@ -1,14 +1,11 @@
-"""Teach the shipped French model each writer's hand, by a few lines.
+"""Teach the shipped French model each writer's hand, by a few transcribed lines.
 
-    python experiments/hands.py transcripts|readings [--split test] [--part I/N]
-        [--epochs 8] [--rate 0.0002]
+    python experiments/hands.py [--split test] [--part I/N] [--epochs 8] [--rate 0.0002]
 
-For each writer of a Copiste split the model is trained for a few epochs (`ocr restore` makes the
-ONNX file trainable), then reads lines again. "transcripts": it is trained on the first half of
-the writer's lines as they were written, and reads the second. "readings": it is trained on what
-it read itself in all of them, with its n-grams, no transcript being looked at. Prints CER and WER
-before and after, all writers together. Writes runs/hands; a writer who is done is not repeated,
-so that ``--part 1/2`` and ``--part 2/2`` can run beside each other before the whole.
+For each writer of a Copiste split the model goes on training on the first half of the writer's
+lines (`ocr restore` makes the ONNX file trainable), then reads the second half. Prints CER and WER
+of these before and after, all writers together. Writes runs/hands; a writer who is done is not
+repeated, so that ``--part 1/2`` and ``--part 2/2`` can run beside each other before the whole.
 """
 
 import argparse
@@ -73,10 +70,9 @@ class Reader:
                 for name, decoder in self._decoders.items()}
 
 
-def learn(lines, texts, checkpoint, output, epochs, rate):
-    """Train a checkpoint on lines and texts; returns the new one's path."""
-    rows = [f"{os.path.abspath(sample.path)}\t{text}\n"
-            for sample, text in zip(lines.samples, texts) if text.strip()]
+def learn(lines, checkpoint, output, epochs, rate):
+    """Train a checkpoint on transcribed lines; returns the new one's path."""
+    rows = [f"{os.path.abspath(sample.path)}\t{sample.text}\n" for sample in lines.samples]
     os.makedirs(output, exist_ok=True)
     write_text(f"{output}/lines.tsv", "file\ttext\n" + "".join(rows))
     table = {"path": f"{output}/lines.tsv"}
@@ -92,6 +88,14 @@ def learn(lines, texts, checkpoint, output, epochs, rate):
     mapping["data"].update(train=table, validation=table)
     train(from_mapping(ExperimentConfig, mapping), say=lambda line: None)
     return f"{output}/best.ckpt"
+
+
+def read_result(path):
+    """Return what is stored of a writer, None where nothing is."""
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as source:
+        return json.load(source)
 
 
 def show(results, truths):
@@ -111,36 +115,34 @@ def main():
     """Run all of it; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("by", choices=("transcripts", "readings"))
     parser.add_argument("--split", choices=sorted(FILES), default="validation")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="every Nth writer alone")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--rate", type=float, default=2e-4)
     arguments = parser.parse_args()
     part, parts = map(int, arguments.part.split("/"))
-    folder = f"{FOLDER}/{arguments.by}-{arguments.split}"
+    folder = f"{FOLDER}/{arguments.split}"
     dataset = open_dataset("table", path=f"{DATA}/{FILES[arguments.split]}.tsv")
     writers = [sample.writer for sample in dataset.samples]
     reader, checkpoint = Reader(), start()
     results, truths = {}, {}
+    chosen = {"epochs": arguments.epochs, "rate": arguments.rate}
     for number, writer in enumerate(sorted(set(writers))):
         if number % parts != part - 1:
             continue
         own = [i for i, w in enumerate(writers) if w == writer]
-        half = len(own) // 2 if arguments.by == "transcripts" else 0
-        lines = dataset.subset(own[half:])
+        taught, lines = dataset.subset(own[:len(own) // 2]), dataset.subset(own[len(own) // 2:])
         truths[writer] = list(lines.texts())
         path = f"{folder}/{writer}/result.json"
-        if not os.path.exists(path):
+        result = read_result(path)
+        if result is None or result["settings"] != chosen:
             before = reader.read(reader.shipped, lines)
-            taught = dataset.subset(own[:half]) if half else lines
-            texts = list(taught.texts()) if half else before["beam-char"]
-            learnt = learn(taught, texts, checkpoint, f"{folder}/{writer}", arguments.epochs,
+            learnt = learn(taught, checkpoint, f"{folder}/{writer}", arguments.epochs,
                            arguments.rate)
             after = reader.read(Recogniser(learnt), lines)
-            write_json(path, {"before": before, "after": after, "settings": vars(arguments)})
-        with open(path, encoding="utf-8") as source:
-            results[writer] = json.load(source)
+            result = {"before": before, "after": after, "settings": chosen}
+            write_json(path, result)
+        results[writer] = result
         print(f"{writer} done", flush=True)
     show(results, truths)
     return 0
