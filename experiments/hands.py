@@ -15,13 +15,12 @@ import sys
 
 from recipe import tells_errors
 
-from ocr.checkpoint import save_checkpoint
+from ocr.cli.main import main as ocr
 from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.correction import build_pipeline
 from ocr.data import open_dataset
 from ocr.decoding import DecoderConfig, build_decoder
 from ocr.evaluation import TextMetric
-from ocr.export import restore
 from ocr.files import write_json, write_text
 from ocr.recognition import Recogniser, open_recogniser
 from ocr.runtime import model_path
@@ -32,8 +31,6 @@ DATA = "../shared/data/copiste"
 FILES = {"validation": "valid", "test": "test"}
 FOLDER = "runs/hands"
 CONFIG = __file__.replace(".py", ".yaml")
-#: Training lines that the restored batch norms take their statistics of.
-LINES = 256
 
 
 def start():
@@ -41,16 +38,9 @@ def start():
     path = f"{FOLDER}/start.ckpt"
     if not os.path.exists(path):
         os.makedirs(FOLDER, exist_ok=True)
-        config = from_mapping(ExperimentConfig, {"output": ""})
-        lines = open_dataset("table", path=f"{DATA}/train.tsv")
-        lines = lines.subset(range(0, len(lines), len(lines) // LINES))
-
-        def prepare(preprocess):
-            from ocr.batching import PreparedLines
-
-            return PreparedLines(lines, preprocess)
-
-        save_checkpoint(path, restore(model_path("french"), config, prepare))
+        if status := ocr(["restore", "--model", "french", "--output", path, "data.source=table",
+                          f"data.train.path={DATA}/train.tsv"]):
+            sys.exit(status)
     return path
 
 

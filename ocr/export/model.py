@@ -41,7 +41,7 @@ def convert(net):
     ExportError
         An operator has no counterpart; the message names it.
     """
-    _require_onnx()
+    require_onnx()
     from onnx import TensorProto
 
     from .builder import Builder
@@ -88,7 +88,7 @@ def export_onnx(recogniser, path, half=False, int8=False, calibration=None, pipe
     CheckpointError
         The checkpoint cannot be read.
     """
-    _require_onnx()
+    require_onnx()
     import onnx
 
     if not isinstance(recogniser, Recogniser):
@@ -167,7 +167,7 @@ def export_symbol(recogniser, prefix):
     return paths
 
 
-def _require_onnx():
+def require_onnx():
     try:
         import onnx  # noqa: F401
     except ImportError:

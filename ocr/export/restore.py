@@ -11,11 +11,11 @@ from ..config import from_mapping, to_mapping
 from ..data.alphabet import Alphabet
 from ..exceptions import CheckpointError
 from ..models import get_model
-from ..recognition import load_weights, weights_of
+from ..recognition import assign, load_weights, weights_of
 from ..runtime.metadata import read_settings
 from ..training.config import ExperimentConfig
 from .graph import trace
-from .model import convert, verify
+from .model import convert, require_onnx, verify
 
 __all__ = ["restore"]
 
@@ -46,9 +46,12 @@ def restore(path, config, prepared):
 
     Raises
     ------
+    ExportError
+        onnx is not installed.
     CheckpointError
         The file cannot be read, has 8-bit weights, or is not what the network's export gives.
     """
+    require_onnx()
     import onnx
     from onnx import numpy_helper
 
@@ -88,7 +91,7 @@ def restore(path, config, prepared):
     load_weights(net, weights, path)
     try:
         verify(net, stored)
-    except Exception as error:
+    except Exception as error:  # onnxruntime's errors share no base
         raise CheckpointError(f"{path}: not what this network's export gives ({error})") from None
     _take_statistics(net, prepared(config.preprocess))
     return Checkpoint(to_mapping(config), alphabet, weights_of(net),
@@ -204,4 +207,4 @@ def _take_statistics(net, prepared):
                 (norm.running_mean, mean), (norm.running_var, variance),
                 (norm.gamma, gamma * np.sqrt(variance + norm._kwargs["eps"])),
                 (norm.beta, beta + gamma * mean)):
-            parameter.set_data(nd.array(value))
+            assign(parameter, value)

@@ -73,7 +73,4 @@ def _calibration(recogniser, count):
     from ...training.sources import open_split
 
     dataset = open_split(recogniser.config.data, "validation")
-    # Spread over the split, which is often sorted by writer.
-    step = max(len(dataset) / count, 1)
-    chosen = [int(i * step) for i in range(min(count, len(dataset)))]
-    return recogniser.prepare(dataset.subset(chosen))
+    return recogniser.prepare(dataset.spread(count))

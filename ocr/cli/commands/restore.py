@@ -24,6 +24,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from ...batching import PreparedLines
     from ...checkpoint import save_checkpoint
     from ...correction import save_pipeline
     from ...export import restore
@@ -33,12 +34,7 @@ def run(arguments):
     config = experiment_config(arguments, {"output": ""})
 
     def prepare(preprocess):
-        from ...batching import PreparedLines
-
-        dataset = open_split(config.data, "train")
-        step = max(len(dataset) / arguments.lines, 1)
-        chosen = [int(i * step) for i in range(min(arguments.lines, len(dataset)))]
-        return PreparedLines(dataset.subset(chosen), preprocess)
+        return PreparedLines(open_split(config.data, "train").spread(arguments.lines), preprocess)
 
     save_checkpoint(arguments.output, restore(arguments.model, config, prepare))
     decoder = ""
