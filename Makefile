@@ -38,6 +38,7 @@ test: install
 
 lint: install
 	$(BIN)/ruff check ocr lm tests experiments
+	$(BIN)/lint-imports
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

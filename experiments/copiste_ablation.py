@@ -11,10 +11,10 @@ import json
 import os
 import sys
 
+from lm.base.settings import apply_overrides, from_mapping, read_yaml
 from lm.denoising import write_corpus
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.cli.main import main as ocr
-from ocr.config import apply_overrides, from_mapping, read_yaml
-from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
 CONFIG = __file__.replace("_ablation.py", "_first.yaml")

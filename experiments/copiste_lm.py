@@ -7,7 +7,7 @@
 Models go to runs/copiste/lm, tuned settings and the report to runs/copiste/chains. What is
 already there is not made again. --folds names a folder of `ocr denoise-data --folds`: with
 it the speller learns its costs from the recogniser's own errors, and the denoiser of
-FOLDER/denoiser (`lm denoise-train`), if there is one, joins the comparison.
+FOLDER/denoiser (`ocr denoise-train`), if there is one, joins the comparison.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import sys
 
 from chains import Models, compare, step
 
+from lm.base.settings import from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.config import from_mapping, read_yaml
-from ocr.training import ExperimentConfig
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.training.sources import open_split
 
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "copiste_lines.yaml")

@@ -14,9 +14,9 @@ import sys
 
 from chains import Models, compare, step
 
+from lm.base.settings import from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.config import from_mapping, read_yaml
-from ocr.training import ExperimentConfig
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.training.sources import open_split
 
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "english_lines.yaml")

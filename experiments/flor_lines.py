@@ -20,8 +20,10 @@ import threading
 
 from recipe import tells_errors
 
+from lm.base.settings import apply_overrides, from_mapping, read_yaml
+from lm.normalisation import parse_rules
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.cli.main import main as ocr
-from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.decoding import DecoderConfig
 from ocr.evaluation.flor_files import (
     write_evaluation_report,
@@ -29,9 +31,7 @@ from ocr.evaluation.flor_files import (
     write_training_report,
 )
 from ocr.evaluation.run import evaluate
-from ocr.normalisation import parse_rules
-from ocr.recognition import Recogniser
-from ocr.training import ExperimentConfig
+from ocr.recognition.network import Recogniser
 from ocr.training.sources import open_split
 
 CONFIG = __file__.replace(".py", ".yaml")

@@ -21,10 +21,11 @@ from recipe import tells_errors
 from recombined_lines import TRAIN, french_texts
 from tqdm import tqdm
 
+from lm.base.errors import DataError
+from lm.base.files import atomic_path, write_text
+from ocr.base.randomness import generator
 from ocr.data import open_dataset
-from ocr.data.strokes import covers, generator, make_style, render_line
-from ocr.exceptions import DataError
-from ocr.files import atomic_path, write_text
+from ocr.synthesis.strokes import covers, make_style, render_line
 
 FONTS = "runs/fonts"
 #: Packages @fontsource/NAME; those of Playwrite are the cursives that schools teach.

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from html.parser import HTMLParser
 
-from ocr.files import atomic_path
+from lm.base.files import atomic_path
 
 PACKAGES = {
     "libreoffice-help-fr": "usr/share/libreoffice/help/fr/**/*.html",

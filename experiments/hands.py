@@ -15,16 +15,17 @@ import sys
 
 from recipe import tells_errors
 
+from lm.base.files import write_json, write_text
+from lm.base.settings import apply_overrides, from_mapping, read_yaml
+from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.shipped import model_path
 from ocr.cli.main import main as ocr
-from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.correction import build_pipeline
 from ocr.data import open_dataset
 from ocr.decoding import DecoderConfig, build_decoder
-from ocr.evaluation import TextMetric
-from ocr.files import write_json, write_text
-from ocr.recognition import Recogniser, open_recogniser
-from ocr.runtime import model_path
-from ocr.training import ExperimentConfig
+from ocr.recognition import open_recogniser
+from ocr.recognition.network import Recogniser
+from ocr.text.metrics import TextMetric
 from ocr.training.trainer import train
 
 DATA = "../shared/data/copiste"

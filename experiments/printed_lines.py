@@ -13,10 +13,10 @@ import sys
 from reader import run
 from recipe import tells_errors
 
-from ocr.config import from_mapping, read_yaml
+from lm.base.files import write_text
+from lm.base.settings import from_mapping, read_yaml
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.data.index_file import read_characters, write_alphabet
-from ocr.files import write_text
-from ocr.training import ExperimentConfig
 
 CONFIG = __file__.replace(".py", ".yaml")
 HELD_OUT = 20

@@ -4,13 +4,13 @@ import os
 
 from recipe import tells_errors
 
+from lm.base.settings import apply_overrides, from_mapping, read_yaml
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.cli.main import main as ocr
-from ocr.config import apply_overrides, from_mapping, read_yaml
 from ocr.decoding import DecoderConfig
 from ocr.evaluation.grid import label_grid
 from ocr.evaluation.run import evaluate
-from ocr.recognition import Recogniser
-from ocr.training import ExperimentConfig
+from ocr.recognition.network import Recogniser
 from ocr.training.sources import open_split
 
 __all__ = ["run"]

@@ -4,11 +4,11 @@ import functools
 import os
 
 from lm import NgramConfig, train_ngram
+from lm.base.errors import OCRError
+from lm.base.settings import apply_overrides, from_mapping, read_yaml
 from lm.denoising import write_corpus
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.cli.main import main as ocr
-from ocr.config import apply_overrides, from_mapping, read_yaml
-from ocr.exceptions import OCRError
-from ocr.training import ExperimentConfig
 from ocr.training.sources import open_split
 
 

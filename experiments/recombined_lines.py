@@ -15,10 +15,10 @@ import sys
 import numpy as np
 from recipe import tells_errors
 
+from lm.base.errors import MissingDataError
+from lm.base.files import read_text, write_text
 from ocr.cli.main import main as ocr
 from ocr.data import open_dataset
-from ocr.exceptions import MissingDataError
-from ocr.files import read_text, write_text
 
 TRAIN = "../shared/data/copiste/train.tsv"
 WORDS = "runs/text-fr/words.tsv"

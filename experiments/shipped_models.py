@@ -16,10 +16,10 @@ from itertools import islice
 
 from chains import Models, step
 
+from lm.base.files import atomic_path
+from lm.base.settings import from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.config import from_mapping, read_yaml
-from ocr.files import atomic_path
-from ocr.training import ExperimentConfig
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.training.sources import open_split
 
 HERE = os.path.dirname(os.path.abspath(__file__))

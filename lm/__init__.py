@@ -1,4 +1,4 @@
-"""Language models for the recogniser: n-grams, lexicons, confusions, denoisers."""
+"""Language models for the recogniser: n-grams, lexicons, confusions, noise."""
 
 import importlib
 
@@ -6,7 +6,7 @@ _PUBLIC = {
     "NgramConfig": "ngram", "NgramModel": "ngram", "PerplexityReport": "ngram",
     "train_ngram": "ngram", "load_ngram": "ngram", "perplexity": "ngram", "max_order": "ngram",
     "InterpolationConfig": "interpolation", "interpolate": "interpolation",
-    "Lexicon": "lexicon", "ConfusionModel": "confusions", "Denoiser": "denoiser",
+    "Lexicon": "lexicon", "ConfusionModel": "confusions",
     "SamplingConfig": "sampling", "sample_text": "sampling",
     "SPACE_TOKEN": "corpus", "UNITS": "corpus", "tokenise": "corpus",
 }

@@ -2,7 +2,7 @@
 
 import re
 
-from ocr.exceptions import LanguageModelError, MissingDataError
+from .base.errors import LanguageModelError, MissingDataError
 
 __all__ = ["write_arpa", "check_arpa", "read_unigrams", "read_arpa", "ArpaModel"]
 

@@ -1,12 +1,12 @@
-"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix``, ``lm sample``,
-``lm confusions``, ``lm denoise-train`` and ``lm denoise-evaluate``."""
+"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix``, ``lm sample`` and
+``lm confusions``."""
 
 import argparse
 import json
 import os
 import sys
 
-from ocr.exceptions import ConfigError, OCRError
+from .base.errors import ConfigError, OCRError
 
 __all__ = ["main"]
 
@@ -143,43 +143,6 @@ def _sample_parser(commands):
     parser.set_defaults(run=_sample)
 
 
-def _denoise_parsers(commands):
-    parser = commands.add_parser(
-        "denoise-train", argument_default=argparse.SUPPRESS,
-        help="train a denoiser: from what was read to what was written",
-        description="Train a small network on pairs of truth and reading (ocr denoise-data), "
-                    "then also on clean text with the same errors, and write best.ckpt and "
-                    "last.ckpt. --config FILE holds all settings (lm.denoiser.DenoiserConfig); "
-                    "the command line wins.")
-    parser.add_argument("--pairs", nargs="+", metavar="JSONL", help="to train on")
-    parser.add_argument("--validation", nargs="+", metavar="JSONL", dest="validation_pairs",
-                        help="to choose the best weights on")
-    parser.add_argument("--corpus", nargs="+", metavar="FILE",
-                        help="clean text to noise (default: the pairs' truths)")
-    parser.add_argument("--output", metavar="DIR", help="folder of checkpoints")
-    parser.add_argument("--real-steps", type=int, metavar="N",
-                        help="steps on real pairs alone (default 2000)")
-    parser.add_argument("--mixed-steps", type=int, metavar="N",
-                        help="steps on real pairs and noised text (default 6000)")
-    parser.add_argument("--minutes", type=float, metavar="M",
-                        help="shorten both to fit (default: no limit)")
-    parser.add_argument("--seed", type=int, metavar="N", help="default 1")
-    parser.add_argument("--device", help="auto, cpu (default), gpu, gpu:0")
-    parser.add_argument("--config", metavar="YAML", help="file of settings, with _ for -")
-    parser.add_argument("--resume", action="store_true", help="go on from last.ckpt")
-    parser.set_defaults(run=_denoise_train)
-
-    parser = commands.add_parser(
-        "denoise-evaluate", help="error rates of readings before and after a denoiser",
-        description="Report CER and WER (words split at spaces) of the readings in a file of "
-                    "pairs, as they are and as the denoiser's best path corrects them.")
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="as lm denoise-train writes it")
-    parser.add_argument("pairs", metavar="JSONL", help="pairs of truth and reading")
-    parser.add_argument("--device", default="cpu", help="auto, cpu (default), gpu, gpu:0")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.set_defaults(run=_denoise_evaluate)
-
-
 def _confusions_parser(commands):
     parser = commands.add_parser(
         "confusions", help="count what a recogniser misreads for what, for the speller",
@@ -199,16 +162,14 @@ def _parser():
     _mix_parser(commands)
     _sample_parser(commands)
     _confusions_parser(commands)
-    _denoise_parsers(commands)
     return parser
 
 
 def _train_config(arguments):
     """Merge the YAML file and the command line into an `NgramConfig`."""
-    from ocr.config import from_mapping, read_yaml
-    from ocr.normalisation import parse_rules
-
+    from .base.settings import from_mapping, read_yaml
     from .ngram import NgramConfig
+    from .normalisation import parse_rules
 
     given = _given(arguments)
     if not given.get("corpus"):
@@ -310,56 +271,6 @@ def _sample(arguments):
           f"of {told['words']:,} words")
 
 
-def _denoise_train(arguments):
-    from ocr.config import from_mapping, read_yaml
-
-    from .denoiser import DenoiserConfig, train_denoiser
-
-    given = _given(arguments)
-    resume = given.pop("resume", False)
-    path = getattr(arguments, "config", None)
-    settings = {**(read_yaml(path) if path else {}), **given}
-    for name in ("pairs", "validation_pairs", "corpus"):
-        if isinstance(settings.get(name), str):
-            settings[name] = [settings[name]]
-    for name, how in (("pairs", "--pairs JSONL"), ("validation_pairs", "--validation JSONL"),
-                      ("output", "--output DIR")):
-        if not settings.get(name):
-            raise ConfigError(f"denoise-train needs {how}")
-    config = from_mapping(DenoiserConfig, settings)
-    best = min(train_denoiser(config, resume), key=lambda entry: entry["validation_cer"])
-    print(f"{os.path.join(config.output, 'best.ckpt')}: step {best['step']}, validation CER "
-          f"{100 * best['validation_cer']:.2f}%")
-
-
-def _denoise_evaluate(arguments):
-    from dataclasses import asdict
-
-    from ocr.evaluation import TextMetric
-
-    from .denoiser import Denoiser
-    from .denoising import read_pairs
-
-    _, pairs = read_pairs(arguments.pairs)
-    denoiser = Denoiser(arguments.checkpoint, arguments.device)
-    readings = [pair.reading for pair in pairs]
-    report = {}
-    for name, texts in (("before", readings), ("after", denoiser.correct(readings))):
-        metric = TextMetric()
-        metric.update_many([pair.truth for pair in pairs], texts)
-        report[name] = asdict(metric.summary())
-    if arguments.json:
-        print(json.dumps(report, ensure_ascii=False, indent=2))
-        return
-    print(f"{len(pairs):,} lines")
-    for name, summary in report.items():
-        rates = ", ".join(
-            f"{rate.upper()} {100 * summary[rate]:.2f}%"
-            + (" (95%: {:.2f}..{:.2f})".format(*(100 * v for v in summary[f"{rate}_interval"]))
-               if summary[f"{rate}_interval"] else "") for rate in ("cer", "wer"))
-        print(f"{name + ':':8}{rates}")
-
-
 def _confusions(arguments):
     from .confusions import ConfusionModel
     from .denoising import read_pairs
@@ -390,7 +301,7 @@ def main(argv=None):
     int
         0; 2 after an error, told in one line on stderr; 128 + N after signal N (130: Ctrl-C).
     """
-    from ocr.signals import Interrupted
+    from .base.signals import Interrupted
 
     try:
         arguments = _parser().parse_args(argv)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, fields
 
 from rapidfuzz.distance import Levenshtein
 
-from ocr.exceptions import ConfigError, DataError, MissingDataError
-from ocr.files import write_json
-
+from .base.errors import ConfigError, DataError, MissingDataError
+from .base.files import write_json
 from .wordforms import fold
 
 __all__ = ["ConfusionModel", "FORMAT"]

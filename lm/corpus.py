@@ -1,16 +1,15 @@
 """Text files as sentences of tokens: words, characters or word forms.
 
 One line is one sentence. Text is brought to Unicode NFC; other normalisation is asked for by
-name (`ocr.normalisation`).
+name (`lm.normalisation`).
 """
 
 import os
 import unicodedata
 from dataclasses import dataclass
 
-from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
-from ocr.normalisation import Normaliser
-
+from .base.errors import ConfigError, DataError, LanguageModelError, MissingDataError
+from .normalisation import Normaliser
 from .wordforms import word_forms
 
 __all__ = ["SPACE_TOKEN", "UNITS", "SPECIAL_WORDS", "tokenise", "read_lines", "Corpus",
@@ -180,7 +179,7 @@ class Corpus:
     description : str
         Label of the progress bar.
     normalise : sequence of str
-        Rules of `ocr.normalisation`, applied to each line before it is split.
+        Rules of `lm.normalisation`, applied to each line before it is split.
 
     Attributes
     ----------

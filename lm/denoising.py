@@ -6,8 +6,8 @@ from typing import Optional
 
 import numpy as np
 
-from ocr.exceptions import DataError
-from ocr.files import atomic_path, write_text
+from .base.errors import DataError
+from .base.files import atomic_path, write_text
 
 __all__ = ["DenoisingPair", "write_pairs", "read_pairs", "write_notebook_pairs", "write_corpus",
            "k_fold_indices", "FORMAT"]

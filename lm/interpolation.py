@@ -22,14 +22,13 @@ from typing import Optional
 
 import numpy as np
 
-from ocr.exceptions import ConfigError, LanguageModelError
-from ocr.normalisation import Normaliser
-
 from .arpa import read_arpa, write_arpa
+from .base.errors import ConfigError, LanguageModelError
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
 from .kneser_ney import BOS, EOS
 from .lmplz import check_binary
 from .ngram import _import_kenlm, _locate, load_ngram, write_model
+from .normalisation import Normaliser
 from .sampling import read_frequencies
 
 __all__ = ["InterpolationConfig", "interpolate"]
@@ -558,7 +557,7 @@ def interpolate(config):
                            for part, weight in zip(components, mixed)], **found}
 
     def describe(details, types):
-        from ocr import __version__
+        from .base.version import __version__
 
         metadata = {"format": "ngram", "version": __version__, "order": order, "unit": unit,
                     "normalisation": ["NFC", *rules] if rules else "NFC",

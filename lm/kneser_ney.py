@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ocr.exceptions import ConfigError, LanguageModelError
+from .base.errors import ConfigError, LanguageModelError
 
 __all__ = ["FALLBACK_DISCOUNTS", "OrderTable", "KneserNeyModel", "index_sentences", "estimate",
            "check_settings"]

@@ -8,8 +8,7 @@ from collections import Counter
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from ocr.exceptions import ConfigError, DataError
-
+from .base.errors import ConfigError, DataError
 from .corpus import read_lines
 from .wordforms import word_forms
 

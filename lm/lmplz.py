@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from ocr.exceptions import ConfigError, LanguageModelError
+from .base.errors import ConfigError, LanguageModelError
 
 __all__ = ["find_tool", "run_lmplz", "run_build_binary", "check_binary", "BINARY_TYPES"]
 

@@ -11,19 +11,18 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Optional
 
-from ocr.exceptions import (
+from .arpa import check_arpa, read_arpa, read_unigrams, write_arpa
+from .base.errors import (
     ConfigError,
     DataError,
     LanguageModelError,
     MissingDataError,
     UnknownNameError,
 )
-from ocr.files import atomic_path
-from ocr.normalisation import Normaliser, check_rules
-
-from .arpa import check_arpa, read_arpa, read_unigrams, write_arpa
+from .base.files import atomic_path
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
 from .lmplz import check_binary, find_tool, run_build_binary, run_lmplz
+from .normalisation import Normaliser, check_rules
 
 __all__ = ["NgramConfig", "NgramModel", "PerplexityReport", "ESTIMATORS", "max_order",
            "train_ngram", "write_model", "load_ngram", "perplexity"]
@@ -84,7 +83,7 @@ class NgramConfig:
     memory : str
         Sorting memory of lmplz.
     normalise : tuple of str
-        Rules of `ocr.normalisation` for every line of text, held-out text included; NFC alone
+        Rules of `lm.normalisation` for every line of text, held-out text included; NFC alone
         by default. The model remembers them and applies them to the texts it scores.
     """
 
@@ -451,7 +450,7 @@ def _until_known_empty(corpus):
 
 def _metadata(config, corpus, types, details):
     """Return what the JSON file tells; no path in it, only names."""
-    from ocr import __version__
+    from .base.version import __version__
 
     counts = corpus.counts
     metadata = {

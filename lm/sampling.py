@@ -4,9 +4,8 @@ import math
 import os
 from dataclasses import dataclass
 
-from ocr.exceptions import ConfigError, DataError
-from ocr.files import atomic_path
-
+from .base.errors import ConfigError, DataError
+from .base.files import atomic_path
 from .corpus import read_lines
 
 __all__ = ["LARGEST_SHARE", "SamplingConfig", "read_frequencies", "word_counts", "sample_text"]

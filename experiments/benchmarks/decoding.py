@@ -20,15 +20,16 @@ import time
 import numpy as np
 
 from lm import SPACE_TOKEN, load_ngram
-from ocr.config import apply_overrides, from_mapping, to_mapping
+from lm.base.files import atomic_path
+from lm.base.settings import apply_overrides, from_mapping, to_mapping
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.correction import build_pipeline, load_pipeline
-from ocr.decoding import DecoderConfig, build_decoder, log_softmax
-from ocr.evaluation import TextMetric
-from ocr.files import atomic_path
-from ocr.recognition import Recogniser
-from ocr.training import ExperimentConfig
+from ocr.decoding import DecoderConfig, build_decoder
+from ocr.recognition.network import Recogniser
+from ocr.recognition.tuned import tuned_names, tuned_path
+from ocr.text.ctc import log_softmax
+from ocr.text.metrics import TextMetric
 from ocr.training.sources import open_split
-from ocr.tuned import tuned_names, tuned_path
 
 WIDTHS = (8, 16, 32, 64, 100)
 

@@ -18,10 +18,10 @@ from functools import partial
 
 import numpy as np
 
-from ocr.config import from_mapping, read_yaml
+from lm.base.settings import from_mapping, read_yaml
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.data import open_dataset
 from ocr.data.hdf5 import PackSettings, pack_lines
-from ocr.training import ExperimentConfig
 from ocr.training.sources import make_alphabet, open_split
 
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "copiste_first.yaml")
@@ -81,8 +81,8 @@ def long_list(rows):
     from PIL import Image
 
     from ocr.batching import PreparedLines, TrainingBatches
+    from ocr.image import PreprocessConfig
     from ocr.training.trainer import _Labels
-    from ocr.transforms import PreprocessConfig
 
     with tempfile.TemporaryDirectory() as folder:
         rng = np.random.default_rng(1)

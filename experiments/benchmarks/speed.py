@@ -54,9 +54,9 @@ class MXNet:
     """Our networks as trained."""
 
     def __init__(self, folder, name, options, classes, threads):
-        from ocr.backend import gluon, mx, nd
+        from ocr.base.backend import gluon, mx, nd
         from ocr.models import get_model
-        from ocr.recognition import load_weights
+        from ocr.models.weights import load_weights
 
         self.nd, self.autograd = nd, mx.autograd
         self.net = get_model(name, classes, **options)
@@ -303,7 +303,8 @@ def prepare(folder, arguments):
     """Write weights and ONNX file; returns (name, options, config, classes, stride)."""
     from ocr.export import convert
     from ocr.models import get_model
-    from ocr.recognition import Recogniser, load_weights, weights_of
+    from ocr.models.weights import load_weights, weights_of
+    from ocr.recognition.network import Recogniser
 
     name, options, classes, weights = arguments.model, {}, 80, None
     if arguments.checkpoint:

@@ -1,7 +1,7 @@
 """From samples to batches: prepared (and cached) lines, bucketing by width, CTC feasibility."""
 
-from .batches import Batch, TrainingBatches, collate, evaluation_batches, frames_needed
+from .batches import Batch, TrainingBatches, collate, evaluation_batches
 from .prepared import PreparedLines
 
-__all__ = ["Batch", "collate", "evaluation_batches", "frames_needed", "TrainingBatches",
+__all__ = ["Batch", "collate", "evaluation_batches", "TrainingBatches",
            "PreparedLines"]

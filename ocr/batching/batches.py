@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..exceptions import ConfigError, TrainingError
-from ..transforms import (
-    augment,
-    augmented_width,
-    input_width,
-    line_to_input,
-    sample_generator,
-)
+from lm.base.errors import ConfigError, TrainingError
 
-__all__ = ["Batch", "collate", "frames_needed", "evaluation_batches", "TrainingBatches"]
+from ..base.randomness import generator
+from ..image import augment, augmented_width, input_width, line_to_input
+from ..text.ctc import frames_needed
+
+__all__ = ["Batch", "collate", "evaluation_batches", "TrainingBatches"]
 
 #: Batch widths are rounded up to this, so that few distinct shapes are compiled.
 WIDTH_STEP = 64
@@ -47,15 +44,6 @@ class Batch:
 
     def __len__(self):
         return len(self.indices)
-
-
-def frames_needed(label):
-    """Return the fewest frames CTC needs for a label: its length plus a blank per repeat.
-
-    >>> frames_needed([5, 5, 7])
-    4
-    """
-    return len(label) + sum(a == b for a, b in zip(label, label[1:]))
 
 
 def collate(lines, labels, indices, width_step=WIDTH_STEP):
@@ -195,7 +183,7 @@ class TrainingBatches:
 
     def order(self, epoch):
         """Return the epoch's batches as arrays of positions; together every usable line once."""
-        rng = sample_generator(self.seed, epoch)
+        rng = generator(self.seed, epoch)
         shuffled = self.usable[rng.permutation(len(self.usable))]
         span = self.batch_size * self.pool
         batches = []
@@ -209,7 +197,7 @@ class TrainingBatches:
 
     def _generator(self, epoch, index):
         # 1 keeps these streams apart from the shuffling's.
-        return sample_generator(self.seed, epoch, int(index), 1)
+        return generator(self.seed, epoch, int(index), 1)
 
     def _widths(self, epoch, group):
         """Widths of lines as they will be distorted in an epoch."""

@@ -7,9 +7,10 @@ import zlib
 
 import numpy as np
 
-from ..exceptions import DataError
-from ..files import atomic_path
-from ..transforms import resize_line, resized_width
+from lm.base.errors import DataError
+from lm.base.files import atomic_path
+
+from ..image import resize_line, resized_width
 
 __all__ = ["PreparedLines"]
 

@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 
-from ..config import apply_overrides, from_mapping, read_yaml
-from ..exceptions import CheckpointError, ConfigError
+from lm.base.errors import CheckpointError, ConfigError
+from lm.base.settings import apply_overrides, from_mapping, read_yaml
 
 __all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
            "model_file", "options_from_yaml", "positive", "require_file", "say"]
@@ -38,7 +38,7 @@ def add_checkpoint(parser, required=True):
 def model_file(text):
     """Argument type: a model's file, or the name of a shipped model."""
     if not os.path.exists(text):
-        from ..runtime import list_shipped, model_path
+        from ..checkpoints.shipped import list_shipped, model_path
 
         if text in list_shipped():
             return model_path(text)
@@ -58,7 +58,7 @@ def positive(text):
 
 def experiment_config(arguments, base=None):
     """Return the `ExperimentConfig` of ``--config`` and overrides, over the mapping `base`."""
-    from ..training import ExperimentConfig
+    from ..checkpoints.settings import ExperimentConfig
 
     mapping = dict(base or {})
     if arguments.config:
@@ -68,7 +68,7 @@ def experiment_config(arguments, base=None):
 
 def checkpoint_config(arguments, recogniser):
     """Return the recogniser's settings with the command's overrides (data paths, usually)."""
-    from ..config import to_mapping
+    from lm.base.settings import to_mapping
 
     config = experiment_config(arguments, to_mapping(recogniser.config))
     if not config.data.source:

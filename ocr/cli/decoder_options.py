@@ -3,8 +3,9 @@
 import dataclasses
 import os
 
-from ..exceptions import ConfigError
-from ..tuned import best_name, pipeline_of, stored_in, tuned_names
+from lm.base.errors import ConfigError
+
+from ..recognition.tuned import best_name, pipeline_of, stored_in, tuned_names
 
 __all__ = ["add_decoder_options", "add_decoder_choice", "chosen_name", "pipeline_config",
            "known_pipelines", "default_name"]
@@ -73,7 +74,8 @@ def default_name(arguments):
 
 def pipeline_config(arguments, name):
     """Return the settings of the pipeline `name`: tuned where they are, then the options'."""
-    from ..config import apply_overrides, to_mapping
+    from lm.base.settings import apply_overrides, to_mapping
+
     from ..correction import Stage, parse_name
 
     decoder, correctors = parse_name(name)

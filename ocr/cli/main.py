@@ -5,7 +5,8 @@ import os
 import sys
 import warnings
 
-from ..exceptions import OCRError
+from lm.base.errors import OCRError
+
 from . import commands
 from .common import options_from_yaml
 
@@ -50,7 +51,7 @@ def main(argv=None):
     0: done; 2: an error of usage, settings or data, told in one line; 128 + N: stopped by
     signal N (130: Ctrl-C) after saving what there was to save.
     """
-    from ..signals import Interrupted
+    from lm.base.signals import Interrupted
 
     argv = sys.argv[1:] if argv is None else list(argv)
     warnings.showwarning = _show_warning

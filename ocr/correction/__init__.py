@@ -1,6 +1,5 @@
 """Post-correction of hypotheses: registered correctors that can be chained behind a decoder."""
 
-from . import denoising, rescoring, spelling  # noqa: F401 - registers the correctors
 from .base import (
     CORRECTORS,
     Corrector,

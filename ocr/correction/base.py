@@ -2,18 +2,17 @@
 
 import dataclasses
 
-from rapidfuzz.distance import Levenshtein
+from lm.base.errors import ConfigError
+from lm.base.plugins import Registry
+from lm.base.settings import from_mapping
 
-from ..config import from_mapping
 from ..decoding.base import Hypothesis, Span
-from ..exceptions import ConfigError
-from ..registry import Registry
 
 __all__ = ["CORRECTORS", "Corrector", "build_corrector", "list_correctors", "corrector_config",
            "plain_hypothesis", "retext"]
 
 #: Correctors by name; each entry is a `Corrector` subclass.
-CORRECTORS = Registry("corrector")
+CORRECTORS = Registry("corrector", "ocr.correctors")
 
 
 class Corrector:
@@ -117,6 +116,9 @@ def retext(hypothesis, text, score=None):
     score : float, optional
         The old one by default.
     """
+    # Only correctors need it: reading starts sooner without.
+    from rapidfuzz.distance import Levenshtein
+
     if text == hypothesis.text:
         return hypothesis if score is None else dataclasses.replace(hypothesis, score=score)
     old = hypothesis.characters

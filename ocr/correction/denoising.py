@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+from lm.base.errors import ConfigError, MissingDataError
+
 from ..decoding.base import resolve
-from ..exceptions import ConfigError, MissingDataError
-from .base import CORRECTORS, Corrector, retext
+from .base import Corrector, retext
 
 __all__ = ["DenoiseConfig", "DenoisingCorrector"]
 
@@ -25,7 +26,7 @@ class DenoiseConfig:
     Attributes
     ----------
     model : str
-        Checkpoint of a denoiser (``lm denoise-train``).
+        Checkpoint of a denoiser (``ocr denoise-train``).
     max_confidence : float
         0..1; only words that the recogniser is no surer of are touched. 0 leaves all as it was.
         Plain strings come with 0.5.
@@ -50,7 +51,6 @@ class DenoiseConfig:
             raise ConfigError("denoise: margin must be a number")
 
 
-@CORRECTORS.register("denoise")
 class DenoisingCorrector(Corrector):
     """Takes over what a denoiser would write, word by word.
 
@@ -147,7 +147,7 @@ class DenoisingCorrector(Corrector):
         if not texts:
             return
         if self._denoiser is None:
-            from lm.denoiser import Denoiser
+            from .denoiser import Denoiser
 
             self._denoiser = Denoiser(self._path)
         surplus = len(self._changes) + len(texts) - _REMEMBERED

@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..config import from_mapping, to_mapping
+from lm.base.errors import ConfigError, UnknownNameError
+from lm.base.files import write_json
+from lm.base.settings import from_mapping, to_mapping
+
 from ..decoding import DecoderConfig, build_decoder, list_decoders
 from ..decoding.base import resolve
 from ..decoding.calibration import Calibrator
-from ..exceptions import ConfigError, UnknownNameError
-from ..files import write_json
 from .base import CORRECTORS, build_corrector, corrector_config
 
 __all__ = ["Stage", "PipelineConfig", "Pipeline", "build_pipeline", "parse_name",

@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass, replace
 
+from lm.base.errors import ConfigError, DecodingError
+
 from ..decoding.base import resolve
-from ..exceptions import ConfigError, DecodingError
-from .base import CORRECTORS, Corrector
+from .base import Corrector
 
 __all__ = ["RescoreConfig", "CharacterRescorer", "WordRescorer"]
 
@@ -114,14 +115,12 @@ class _Rescorer(Corrector):
         return super().correct(lines)
 
 
-@CORRECTORS.register("char-rescore")
 class CharacterRescorer(_Rescorer):
     """Reorders by a model of characters: an open vocabulary, so names and numbers survive."""
 
     name, units = "char-rescore", ("character",)
 
 
-@CORRECTORS.register("word-rescore")
 class WordRescorer(_Rescorer):
     """Reorders by a model of words or word forms."""
 

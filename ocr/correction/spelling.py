@@ -5,11 +5,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from lm.base.errors import ConfigError, DecodingError
 from lm.wordforms import fold, word_form_spans
 
 from ..decoding.base import resolve
-from ..exceptions import ConfigError, DecodingError
-from .base import CORRECTORS, Corrector, retext
+from .base import Corrector, retext
 
 __all__ = ["SpellingConfig", "SpellingCorrector"]
 
@@ -77,7 +77,6 @@ class SpellingConfig:
             raise ConfigError("spelling: min_length must be at least 1")
 
 
-@CORRECTORS.register("spelling")
 class SpellingCorrector(Corrector):
     """Replaces doubtful unknown words by the lexicon's most probable one.
 

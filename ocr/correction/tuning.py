@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from lm.base.errors import ConfigError
+
 from ..decoding import DECODERS, DecoderConfig, build_decoder
-from ..exceptions import ConfigError
 from .base import CORRECTORS
 from .pipeline import PipelineConfig, Stage, build_pipeline
 

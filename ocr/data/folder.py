@@ -3,11 +3,12 @@
 import os
 import re
 
-from ..exceptions import ConfigError, DataError, MissingDataError
-from .alphabet import normalise
-from .base import DATASETS, LineDataset, LineSample, SkipReport
+from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.normalisation import normalise
+
+from ..base.randomness import generator
+from .base import LineDataset, LineSample, SkipReport
 from .options import CASES, check_choice, check_whole
-from .strokes import generator
 
 __all__ = ["open_folder", "divide", "SPLITS", "ENDINGS"]
 
@@ -113,7 +114,6 @@ def divide(count, validation, test, seed):
             "test": sorted(order[:last]), "all": list(range(count))}
 
 
-@DATASETS.register("folder")
 def open_folder(path, split="all", label="stem", case="keep", validation=0.1, test=0, seed=1,
                 nested=False, alphabet=None, on_error="skip", check_images=False):
     """Open a folder of images that are named after what they show.

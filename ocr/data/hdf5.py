@@ -30,10 +30,12 @@ from typing import Optional
 
 import numpy as np
 
-from ..exceptions import ConfigError, DataError, MissingDataError
-from ..signals import Interrupted, collect_signals
-from .alphabet import PRESETS, Alphabet, normalise
-from .base import DATASETS, LineDataset, LineSample, Skip, SkipReport
+from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.signals import Interrupted, collect_signals
+from lm.normalisation import normalise
+
+from ..text.alphabet import PRESETS, Alphabet
+from .base import LineDataset, LineSample, Skip, SkipReport
 
 __all__ = ["PackSettings", "Packed", "pack_lines", "open_hdf5", "part_path", "FORMAT", "VERSION"]
 
@@ -96,7 +98,7 @@ class PackSettings:
         With `height`: fit into a box of height x width, centred in height, left in width, the
         rest paper.
     illumination, deslant : bool
-        Even out the lighting, stand letters upright (`ocr.transforms.cleaning`), before
+        Even out the lighting, stand letters upright (`ocr.image.cleaning`), before
         scaling.
     compression : {"none", "lzf", "gzip"}
         Without any, reading is four times as fast as with lzf and the file three times as
@@ -127,8 +129,8 @@ class PackSettings:
 
     def apply(self, grey):
         """Return the uint8 image as it is to be stored; polarity stays."""
-        from ..transforms.cleaning import compensate_illumination, deslant
-        from ..transforms.preprocess import PreprocessConfig, resize_line
+        from ..image.cleaning import compensate_illumination, deslant
+        from ..image.preprocess import PreprocessConfig, resize_line
 
         if self.illumination:
             grey = compensate_illumination(grey)
@@ -621,7 +623,6 @@ class FlorLines(_FileLines):
         return np.ascontiguousarray(image.T) if self._columns_first else image
 
 
-@DATASETS.register("hdf5")
 def open_hdf5(path, split="train", layout="auto", alphabet=None, on_error="skip",
               check_images=False, stream=False):
     """Open a split of an HDF5 file.

@@ -28,10 +28,11 @@ from html import unescape as html_unescape
 from html.entities import html5
 from xml.parsers import expat
 
-from ..exceptions import ConfigError, DataError, MissingDataError
-from ..files import read_text
-from .alphabet import normalise
-from .base import DATASETS, LineDataset, LineSample, SkipReport
+from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.files import read_text
+from lm.normalisation import normalise
+
+from .base import LineDataset, LineSample, SkipReport
 
 __all__ = ["open_iam", "unescape", "OFFICIAL_SPLITS", "AACHEN_SPLITS"]
 
@@ -470,7 +471,6 @@ def _select(items, wanted, mode):
     return chosen, unused
 
 
-@DATASETS.register("iam")
 def open_iam(root, mode="line", split="official/train", annotations="xml", segmentation="all",
              split_folder=None, alphabet=None, on_error="skip", check_images=False):
     """Open IAM from files on disk.

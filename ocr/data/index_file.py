@@ -6,10 +6,12 @@ from array import array
 
 import numpy as np
 
-from ..exceptions import AlphabetError, ConfigError, DataError, MissingDataError
-from ..files import read_text, write_text
-from .alphabet import Alphabet, normalise
-from .base import DATASETS, LineSample, SkipReport
+from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataError
+from lm.base.files import read_text, write_text
+from lm.normalisation import normalise
+
+from ..text.alphabet import Alphabet
+from .base import LineSample, SkipReport
 from .lazy import LazyLines
 from .options import check_choice, check_whole
 
@@ -269,7 +271,6 @@ def _repeated(rows, offsets, hashes):
     return sorted(found)
 
 
-@DATASETS.register("index")
 def open_index(path, characters, root=None, blank="last", split=None, max_length=None,
                limit=None, stream=False, on_error="skip", check_images=False):
     """Open an index file of printed lines.

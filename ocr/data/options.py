@@ -1,6 +1,6 @@
 """Options that several sources have, and their checks."""
 
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
 
 __all__ = ["CASES", "check_choice", "check_whole"]
 

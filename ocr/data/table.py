@@ -4,10 +4,11 @@ import csv
 import os
 from dataclasses import replace
 
-from ..exceptions import DataError, MissingDataError
-from ..files import read_text
-from .alphabet import normalise
-from .base import DATASETS, LineDataset, LineSample, SkipReport
+from lm.base.errors import DataError, MissingDataError
+from lm.base.files import read_text
+from lm.normalisation import normalise
+
+from .base import LineDataset, LineSample, SkipReport
 
 __all__ = ["open_table"]
 
@@ -84,7 +85,6 @@ def _read_table(path, images, file_column, text_column, writer_column, delimiter
     return samples
 
 
-@DATASETS.register("table")
 def open_table(path, split=None, images=None, file_column="file", text_column="text",
                writer_column="writer", delimiter=None, quoting=None, alphabet=None,
                on_error="skip", check_images=False):

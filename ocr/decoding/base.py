@@ -6,15 +6,15 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ..config import from_mapping
-from ..exceptions import ConfigError, DecodingError
-from ..registry import Registry
+from lm.base.errors import ConfigError, DecodingError
+from lm.base.plugins import Registry
+from lm.base.settings import from_mapping
 
 __all__ = ["Span", "Hypothesis", "DecoderConfig", "Decoder", "DECODERS", "build_decoder",
-           "list_decoders", "log_softmax", "check_logits"]
+           "list_decoders", "check_logits"]
 
 #: Decoders by name; each entry is called with (config, alphabet, base folder).
-DECODERS = Registry("decoder")
+DECODERS = Registry("decoder", "ocr.decoders")
 
 #: What may search for the decoders beam and beam-lm.
 ENGINES = ("auto", "pyctcdecode", "ctc-beam-decoder")
@@ -162,12 +162,6 @@ class DecoderConfig:
     def from_dict(cls, value):
         """Rebuild from a mapping; `ConfigError` names unknown keys and wrong types."""
         return from_mapping(cls, value, "decoder")
-
-
-def log_softmax(logits):
-    """Return the log-softmax of (frames, classes) logits, float32."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def check_logits(logits, lengths, num_classes):

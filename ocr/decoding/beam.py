@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 
-from ..exceptions import DecodingError
-from .base import DECODERS, LEAST_WORDS, resolve
+from lm.base.errors import DecodingError
+
+from .base import LEAST_WORDS, resolve
 from .parallel import ParallelDecoder, merge_blanks
 
 __all__ = ["BeamDecoder", "PlainBeamDecoder", "WordBeamDecoder"]
@@ -173,12 +174,10 @@ class BeamDecoder(ParallelDecoder):
                 for text, (score, logit_score) in readings.items()]
 
 
-@DECODERS.register("beam")
 class PlainBeamDecoder(BeamDecoder):
     """pyctcdecode's beam search without a language model."""
 
 
-@DECODERS.register("beam-lm")
 class WordBeamDecoder(BeamDecoder):
     """pyctcdecode's beam search with a KenLM model of words."""
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..config import from_mapping, to_mapping
-from ..exceptions import ConfigError, DataError
+from lm.base.errors import ConfigError, DataError
+from lm.base.settings import from_mapping, to_mapping
 
 __all__ = ["Calibrator", "joint_confidence", "log_odds"]
 

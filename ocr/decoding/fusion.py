@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 
-from ..exceptions import DecodingError
-from .base import DECODERS, LEAST_WORDS, resolve
+from lm.base.errors import DecodingError
+
+from .base import LEAST_WORDS, resolve
 from .parallel import ParallelDecoder, merge_blanks
 
 __all__ = ["FusionDecoder"]
@@ -119,7 +120,6 @@ class _WordForms(_Model):
         return log_prob + (unknown_offset if unknown else 0.0), out
 
 
-@DECODERS.register("beam-char")
 class FusionDecoder(ParallelDecoder):
     """CTC prefix beam search that asks an n-gram of characters at every character.
 

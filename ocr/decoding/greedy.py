@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .base import DECODERS, Decoder, Hypothesis, log_softmax
+from ..text.ctc import log_softmax
+from .base import Decoder, Hypothesis
 from .spans import character_spans, line_confidence, word_spans
 
 __all__ = ["GreedyDecoder"]
 
 
-@DECODERS.register("greedy")
 class GreedyDecoder(Decoder):
     """Takes each frame's most probable class, merges repeats, drops blanks."""
 

@@ -4,8 +4,10 @@ import multiprocessing
 
 import numpy as np
 
-from ..cores import available_cores
-from .base import Decoder, log_softmax
+from lm.base.cores import available_cores
+
+from ..text.ctc import log_softmax
+from .base import Decoder
 from .spans import spanned
 
 __all__ = ["ParallelDecoder", "merge_blanks"]

@@ -9,10 +9,11 @@ from typing import Optional
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from ..config import to_mapping
+from lm.base.errors import ConfigError, DataError
+from lm.base.files import atomic_path, write_text
+from lm.base.settings import to_mapping
+
 from ..decoding.calibration import log_odds
-from ..exceptions import ConfigError, DataError
-from ..files import atomic_path, write_text
 from .gallery import _STYLE, _font
 from .report import aligned
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from ..exceptions import DataError, MissingDataError
-from ..files import read_text, write_text
+from lm.base.errors import DataError, MissingDataError
+from lm.base.files import read_text, write_text
 
 __all__ = ["write_predictions", "read_predictions", "line_means", "write_training_report",
            "write_evaluation_report"]

@@ -7,8 +7,8 @@ import io
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from ..exceptions import DataError
-from ..files import atomic_path, write_text
+from lm.base.errors import DataError
+from lm.base.files import atomic_path, write_text
 
 __all__ = ["mark_differences", "save_gallery", "save_gallery_png"]
 

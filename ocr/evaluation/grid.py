@@ -2,8 +2,9 @@
 
 import unicodedata
 
-from ..exceptions import ConfigError, DataError
-from ..files import atomic_path
+from lm.base.errors import ConfigError, DataError
+from lm.base.files import atomic_path
+
 from .gallery import _font
 
 __all__ = ["label_grid"]

@@ -6,10 +6,11 @@ from typing import Optional
 
 from rapidfuzz.distance import Levenshtein
 
-from ..exceptions import DataError
-from ..files import write_json
-from ..normalisation import Normaliser
-from .metrics import TextMetric, confusions, paired_bootstrap
+from lm.base.errors import DataError
+from lm.base.files import write_json
+from lm.normalisation import Normaliser
+
+from ..text.metrics import TextMetric, confusions, paired_bootstrap
 
 __all__ = ["SystemResult", "EvaluationReport"]
 
@@ -51,7 +52,7 @@ class EvaluationReport:
     extra : dict, optional
         Kept in the JSON.
     normalise : sequence of str
-        Rules of `ocr.normalisation` that references and readings are both brought to before
+        Rules of `lm.normalisation` that references and readings are both brought to before
         they are compared and kept.
 
     Raises

@@ -3,10 +3,11 @@
 import dataclasses
 import time
 
+from lm.base.errors import DataError
+
 from ..correction import PipelineConfig, build_pipeline
 from ..decoding import DecoderConfig
 from ..decoding.calibration import Calibrator, joint_confidence
-from ..exceptions import DataError
 from .calibration import CalibrationReport, line_outcomes, word_outcomes
 from .report import EvaluationReport, SystemResult
 
@@ -25,7 +26,7 @@ def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, b
     pipelines : dict of str to PipelineConfig, or sequence of PipelineConfig or DecoderConfig
         By the names they have in the report; of a sequence, their own.
     tokenisation : str
-        Of the WER; see `ocr.evaluation.metrics`.
+        Of the WER; see `ocr.text.metrics`.
     cache : str, optional
         Folder for decoded lines.
     batch_size : int

@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..exceptions import ExportError
+from lm.base.errors import ExportError
+
 from .graph import Dim
 
 __all__ = ["OPSET", "Builder"]

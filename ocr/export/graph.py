@@ -7,8 +7,9 @@ from typing import Optional
 
 import numpy as np
 
-from ..backend import autograd, mx
-from ..exceptions import ExportError, ModelError
+from lm.base.errors import ExportError, ModelError
+
+from ..base.backend import autograd, mx
 
 __all__ = ["Dim", "Node", "takes_any_width", "trace"]
 
@@ -156,7 +157,7 @@ def trace(net):
         value = None
         if name in parameters:
             value = parameters[name].data(parameters[name].list_ctx()[0])
-            # Multiplied by 1: see `ocr.recognition.assign`.
+            # Multiplied by 1: see `ocr.models.weights.assign`.
             value = (value * 1).asnumpy()
         elif inputs and all(node.value is not None for node in inputs):
             value = _constant(op, attrs, inputs, shape, name)

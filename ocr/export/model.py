@@ -5,13 +5,14 @@ import os
 
 import numpy as np
 
-from .. import __version__
+from lm.base.errors import ExportError
+from lm.base.files import atomic_path
+from lm.base.settings import to_mapping
+from lm.base.version import __version__
+
 from ..batching import evaluation_batches
-from ..config import to_mapping
-from ..exceptions import ExportError
-from ..files import atomic_path
-from ..recognition import Recogniser
-from ..runtime.metadata import FORMAT, FORMAT_KEY, SETTINGS_KEY
+from ..checkpoints.metadata import FORMAT, FORMAT_KEY, SETTINGS_KEY
+from ..recognition.network import Recogniser
 from .graph import takes_any_width, trace
 
 __all__ = ["convert", "export_onnx", "export_symbol"]
@@ -62,7 +63,7 @@ def convert(net):
 
 
 def export_onnx(recogniser, path, half=False, int8=False, calibration=None, pipeline=None):
-    """Write a recogniser as one ONNX file that `ocr.runtime` reads without MXNet.
+    """Write a recogniser as one ONNX file that `ocr.checkpoints` reads without MXNet.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def export_symbol(recogniser, prefix):
     tuple of str
         The two paths.
     """
-    from ..backend import mx, nd
+    from ..base.backend import mx, nd
 
     if not isinstance(recogniser, Recogniser):
         recogniser = Recogniser(os.fspath(recogniser), "cpu")
@@ -180,7 +181,7 @@ def verify(net, model):
         import onnxruntime
     except ImportError:
         return
-    from ..backend import nd
+    from ..base.backend import nd
 
     height = net.config.height
     width = net.stride * (max(2, 256 // net.stride) if takes_any_width(net) else 1)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from onnx import TensorProto
 
-from ..exceptions import ExportError
+from lm.base.errors import ExportError
+
 from .graph import Dim
 
 __all__ = ["Converter"]

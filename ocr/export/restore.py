@@ -4,16 +4,17 @@ import os
 
 import numpy as np
 
-from ..backend import autograd, nd, nn
+from lm.base.errors import CheckpointError
+from lm.base.settings import from_mapping, to_mapping
+
+from ..base.backend import autograd, nd, nn
 from ..batching import evaluation_batches
-from ..checkpoint import Checkpoint
-from ..config import from_mapping, to_mapping
-from ..data.alphabet import Alphabet
-from ..exceptions import CheckpointError
+from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.metadata import read_settings
+from ..checkpoints.settings import ExperimentConfig
 from ..models import get_model
-from ..recognition import assign, load_weights, weights_of
-from ..runtime.metadata import read_settings
-from ..training.config import ExperimentConfig
+from ..models.weights import assign, load_weights, weights_of
+from ..text.alphabet import Alphabet
 from .graph import trace
 from .model import convert, require_onnx, verify
 

@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from ..exceptions import ConfigError, DataError
+from lm.base.errors import ConfigError, DataError
 
 __all__ = ["TextLine", "LayoutConfig", "crop", "whole_image", "line_of_polygon", "make_line",
            "as_grey"]
@@ -142,7 +142,7 @@ def as_grey(image):
     """
     from PIL import Image
 
-    from ..data.base import to_grey
+    from ..image.load import to_grey
 
     if isinstance(image, Image.Image):
         return to_grey(image)
@@ -178,7 +178,7 @@ def crop(image, line):
     numpy.ndarray
         uint8, (height, width) of `line.size`. Uneven lighting is made even, dark paper bright.
     """
-    from ..transforms.cleaning import compensate_illumination
+    from ..image.cleaning import compensate_illumination
 
     patch, foreign = _patch(as_grey(image), line)
     foreign_or_neighbour = foreign | ~_own(line)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
+
 from .base import LayoutConfig, _turn, as_grey, make_line
 
 __all__ = ["find_lines", "can_find_lines"]

@@ -3,8 +3,9 @@
 import json
 import os
 
-from ..data.page_xml import read_outlines
-from ..exceptions import DataError, MissingDataError
+from lm.base.errors import DataError, MissingDataError
+
+from ..formats.parse import read_outlines
 from .base import line_of_polygon
 
 __all__ = ["read_segmentation"]

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ..backend import mx, nn
-from ..config import from_mapping
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
+from lm.base.settings import from_mapping
+
+from ..base.backend import mx, nn
 from .masking import LineNetwork, check_settings, column_mask, columns, relu
 from .recurrent import BiLSTM
-from .registry import MODELS
 
 __all__ = ["Captcha", "CaptchaConfig"]
 
@@ -94,7 +94,6 @@ class Captcha(LineNetwork):
         return F.transpose(self.output(x), axes=(1, 0, 2)), frames
 
 
-@MODELS.register("captcha")
 def build(num_classes, **overrides):
     """`Captcha` as published: height 50, 434,261 parameters for 21 classes."""
     return Captcha(num_classes, from_mapping(CaptchaConfig, overrides, "model"))

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from ..backend import gluon, nn
-from ..config import from_mapping, to_mapping
-from ..exceptions import ConfigError, ModelError
+from lm.base.errors import ConfigError, ModelError
+from lm.base.settings import from_mapping, to_mapping
+
+from ..base.backend import gluon, nn
 from .masking import LineNetwork, column_mask, relu
 from .recurrent import BiLSTM
-from .registry import MODELS
 
 __all__ = ["CNNBiLSTM", "CNNBiLSTMConfig"]
 
@@ -313,8 +313,7 @@ class CNNBiLSTM(LineNetwork):
         return logits, frames, F.transpose(short, axes=(0, 2, 1))
 
 
-def _preset(name, **defaults):
-    @MODELS.register(name)
+def _preset(**defaults):
     def build(num_classes, **overrides):
         config = from_mapping(CNNBiLSTMConfig, {**to_mapping(CNNBiLSTMConfig(**defaults)),
                                                 **overrides}, "model")
@@ -325,12 +324,12 @@ def _preset(name, **defaults):
 
 
 #: The published network: 60x800 boxes, 160 frames of 1.25 columns, 512x2 BiLSTMs.
-_preset("original", height=60, columns="reshape", hidden=(512, 512), layers=2, dropout=0.5)
+original = _preset(height=60, columns="reshape", hidden=(512, 512), layers=2, dropout=0.5)
 #: ResNet34's first stage with a deeper coarse scale; for a GPU or a patient CPU.
-_preset("base", height=64, body_channels=64, body_blocks=3, downsampler_convs=0,
+base = _preset(height=64, body_channels=64, body_blocks=3, downsampler_convs=0,
         scale_channels=(128,), scale_blocks=(3,), columns="max", hidden=(128, 256), layers=2,
         dropout=0.4, shortcut=True)
 #: Trains on two CPU cores.
-_preset("small", height=64, body_channels=32, body_blocks=2, downsampler_convs=0,
+small = _preset(height=64, body_channels=32, body_blocks=2, downsampler_convs=0,
         scale_channels=(96,), scale_blocks=(3,), columns="max", hidden=(64, 192), layers=2,
         dropout=0.3, shortcut=True)

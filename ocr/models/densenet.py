@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..backend import gluon, nn
-from ..config import from_mapping
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
+from lm.base.settings import from_mapping
+
+from ..base.backend import gluon, nn
 from .masking import LineNetwork, check_settings, column_mask, columns, relu
-from .registry import MODELS
 
 __all__ = ["DenseNet", "DenseNetConfig"]
 
@@ -138,7 +138,6 @@ class DenseNet(LineNetwork):
         return self.output(columns(F, relu(F, self.norm(x)), time_first=False)), frames
 
 
-@MODELS.register("densenet")
 def build(num_classes, **overrides):
     """`DenseNet` as published: height 32, 4,889,254 parameters for 5,990 classes."""
     return DenseNet(num_classes, from_mapping(DenseNetConfig, overrides, "model"))

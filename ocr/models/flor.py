@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ..backend import gluon, mx, nd, nn
-from ..config import from_mapping
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
+from lm.base.settings import from_mapping
+
+from ..base.backend import gluon, mx, nd, nn
 from .masking import LineNetwork, check_settings, column_mask, columns
 from .recurrent import BiGRU
-from .registry import MODELS
 
 __all__ = ["Flor", "FlorConfig"]
 
@@ -173,7 +173,6 @@ class Flor(LineNetwork):
         return F.transpose(self.output(x), axes=(1, 0, 2)), frames
 
 
-@MODELS.register("flor")
 def build(num_classes, **overrides):
     """`Flor` as published: height 128, 822,256 parameters for 96 classes."""
     return Flor(num_classes, from_mapping(FlorConfig, overrides, "model"))

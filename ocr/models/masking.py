@@ -1,7 +1,8 @@
 """What networks of lines of unequal width share: frames, masks, columns, checks."""
 
-from ..backend import gluon
-from ..exceptions import ConfigError, ModelError
+from lm.base.errors import ConfigError, ModelError
+
+from ..base.backend import gluon
 
 __all__ = ["LineNetwork", "check_settings", "column_mask", "columns", "relu"]
 

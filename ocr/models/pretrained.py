@@ -5,8 +5,9 @@ import warnings
 
 import numpy as np
 
-from ..backend import mx
-from ..exceptions import ModelError
+from lm.base.errors import ModelError
+
+from ..base.backend import mx
 
 __all__ = ["load_pretrained"]
 
@@ -61,7 +62,7 @@ def load_pretrained(net, source):
 
 
 def _from_zoo():
-    from ..backend import gluon
+    from ..base.backend import gluon
 
     try:
         zoo = gluon.model_zoo.vision.resnet34_v1(pretrained=True, ctx=mx.cpu())

@@ -1,6 +1,6 @@
 """Bidirectional recurrent layers over lines of unequal length."""
 
-from ..backend import gluon, mx, nn, rnn
+from ..base.backend import gluon, mx, nn, rnn
 
 __all__ = ["BiGRU", "BiLSTM"]
 

@@ -1,11 +1,11 @@
 """Networks by name."""
 
-from ..registry import Registry
+from lm.base.plugins import Registry
 
 __all__ = ["MODELS", "get_model", "list_models"]
 
 #: name -> function(num_classes, **overrides) -> network
-MODELS = Registry("model")
+MODELS = Registry("network", "ocr.networks")
 
 
 def get_model(name, num_classes, **overrides):

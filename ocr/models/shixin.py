@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ..backend import gluon, nn
-from ..config import from_mapping
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
+from lm.base.settings import from_mapping
+
+from ..base.backend import gluon, nn
 from .masking import LineNetwork, check_settings, column_mask, columns, relu
 from .recurrent import BiGRU
-from .registry import MODELS
 
 __all__ = ["ShiXin", "ShiXinConfig"]
 
@@ -97,7 +97,6 @@ class ShiXin(LineNetwork):
         return F.transpose(self.output(x), axes=(1, 0, 2)), frames
 
 
-@MODELS.register("shixin")
 def build(num_classes, **overrides):
     """`ShiXin` as published: height 70; 6,739,877 values for 37 classes, statistics included."""
     return ShiXin(num_classes, from_mapping(ShiXinConfig, overrides, "model"))

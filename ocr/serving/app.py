@@ -7,9 +7,10 @@ import os
 from contextlib import asynccontextmanager
 from typing import Literal, Optional
 
-from .. import __version__
-from ..exceptions import OCRError
-from ..output import reading_to_dict
+from lm.base.errors import OCRError
+from lm.base.version import __version__
+
+from ..formats import reading_to_dict
 from . import schemas, tensors
 from .errors import BadRequest, Disconnected, NotFound, TooLarge, TooSlow
 from .gate import Gate

@@ -104,7 +104,7 @@ class Batcher:
         Parameters
         ----------
         arrays : list of numpy.ndarray
-            float32, (H, W), as `ocr.transforms.line_to_input` makes them; at least one.
+            float32, (H, W), as `ocr.image.line_to_input` makes them; at least one.
         deadline : float
 
         Returns

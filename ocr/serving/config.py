@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..config import from_mapping
-from ..cores import available_cores
-from ..exceptions import ConfigError
+from lm.base.cores import available_cores
+from lm.base.errors import ConfigError
+from lm.base.settings import from_mapping
 
 __all__ = ["ServingConfig", "check_name"]
 

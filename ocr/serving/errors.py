@@ -1,6 +1,6 @@
 """What the service answers when it cannot do what it was asked: a status and one line."""
 
-from ..exceptions import OCRError
+from lm.base.errors import OCRError
 
 __all__ = ["ServiceError", "BadRequest", "NotFound", "TooLarge", "TooSlow", "Busy", "Unavailable",
            "OutOfTime", "Disconnected"]

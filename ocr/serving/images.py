@@ -3,8 +3,9 @@
 import io
 import logging
 
-from ..data.base import load_grey
-from ..exceptions import DataError
+from lm.base.errors import DataError
+
+from ..image.load import load_grey
 from .errors import BadRequest, TooLarge
 
 __all__ = ["FORMATS", "read_image"]

@@ -5,7 +5,8 @@ import os
 import threading
 import time
 
-from ..exceptions import CheckpointError, MissingDataError, OCRError
+from lm.base.errors import CheckpointError, MissingDataError, OCRError
+
 from .batching import Batcher
 from .errors import NotFound, Unavailable
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..batching.batches import WIDTH_STEP
+from ..formats import alto_xml, page_xml
+from ..image import input_width, line_to_input, resize_line
 from ..layout import crop
-from ..output import alto_xml, page_xml
-from ..reading import PageReader
-from ..transforms import input_width, line_to_input, resize_line
-from ..tuned import pipeline_of
+from ..recognition.pages import PageReader
+from ..recognition.tuned import pipeline_of
 
 __all__ = ["ServedRecogniser", "OpenPage", "open_served"]
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
 
 __all__ = ["serve", "make_server"]
 

@@ -4,7 +4,7 @@ import mmap
 import os
 import struct
 
-from ..exceptions import ConfigError
+from lm.base.errors import ConfigError
 
 __all__ = ["Tally"]
 

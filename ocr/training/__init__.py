@@ -1,5 +1,1 @@
-"""Training: settings, optimiser, loop, logging."""
-
-from .config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
-
-__all__ = ["DataConfig", "ExperimentConfig", "ModelConfig", "TrainingConfig"]
+"""Training: optimiser, loop, logging."""

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from ..backend import gluon, nd
-from ..exceptions import CheckpointError
-from ..recognition import assign
+from lm.base.errors import CheckpointError
+
+from ..base.backend import gluon, nd
+from ..models.weights import assign
 
 __all__ = ["Optimiser", "WeightAverage", "learning_rate_at"]
 

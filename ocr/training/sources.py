@@ -2,10 +2,11 @@
 
 import dataclasses
 
-from ..checkpoint import load_checkpoint
-from ..data import Alphabet, open_dataset
-from ..data.alphabet import PRESETS
-from ..normalisation import Normaliser
+from lm.normalisation import Normaliser
+
+from ..checkpoints.checkpoint import load_checkpoint
+from ..data import open_dataset
+from ..text.alphabet import PRESETS, Alphabet
 
 __all__ = ["open_split", "make_alphabet", "DEFAULT_SPLITS"]
 

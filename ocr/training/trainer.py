@@ -7,19 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..backend import autograd, devices, gluon, mx, nd, nn
+from lm.base.errors import CheckpointError, TrainingError
+from lm.base.files import write_json
+from lm.base.settings import from_mapping, to_mapping
+from lm.base.signals import Interrupted, collect_signals
+
+from ..base.backend import autograd, devices, gluon, mx, nd, nn
 from ..batching import PreparedLines, TrainingBatches
-from ..checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ..config import from_mapping, to_mapping
+from ..checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoints.settings import ExperimentConfig
 from ..decoding import DecoderConfig, build_decoder
-from ..evaluation import TextMetric
-from ..exceptions import CheckpointError, TrainingError
-from ..files import write_json
 from ..models import get_model
 from ..models.pretrained import load_pretrained
-from ..recognition import compute_logits, load_weights, weights_of
-from ..signals import Interrupted, collect_signals
-from .config import ExperimentConfig
+from ..models.weights import load_weights, weights_of
+from ..recognition.network import compute_logits
+from ..text.metrics import TextMetric
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
 from .sources import make_alphabet, open_split
 
@@ -332,7 +334,7 @@ class Trainer:
 
     def _validation_loss(self, logits):
         """Mean CTC loss of the validation lines that are feasible and within the alphabet."""
-        from ..batching import frames_needed
+        from ..text.ctc import frames_needed
 
         losses = []
         for line, text in zip(logits, self.validation.dataset.texts()):

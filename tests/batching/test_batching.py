@@ -4,11 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocr.batching import PreparedLines, TrainingBatches, collate, evaluation_batches, frames_needed
-from ocr.data import Alphabet, open_dataset
+from lm.base.errors import DataError, TrainingError
+from ocr.batching import PreparedLines, TrainingBatches, collate, evaluation_batches
+from ocr.data import open_dataset
 from ocr.data.base import LineDataset, LineSample
-from ocr.exceptions import DataError, TrainingError
-from ocr.transforms import AugmentConfig, PreprocessConfig
+from ocr.image import AugmentConfig, PreprocessConfig
+from ocr.text.alphabet import Alphabet
+from ocr.text.ctc import frames_needed
 
 from ..conftest import write_table
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ocr.checkpoints import shipped
 from ocr.cli.main import main
 from ocr.data import open_dataset
 from ocr.export import export_onnx
-from ocr.runtime import shipped
 
 from ..export.networks import write_checkpoint
 from ..layout.pages import draw_page

@@ -2,17 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.denoiser.model import Denoiser, build_network, denoiser_alphabet
-from lm.denoiser.training import DenoiserConfig
-from ocr.backend import mx
-from ocr.checkpoint import Checkpoint, save_checkpoint
-from ocr.config import to_mapping
+from lm.base.errors import CheckpointError, ConfigError, MissingDataError
+from lm.base.settings import to_mapping
+from ocr.base.backend import mx
+from ocr.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from ocr.correction import build_corrector, corrector_config, plain_hypothesis
+from ocr.correction.denoiser import Denoiser, DenoiserConfig, build_network, denoiser_alphabet
 from ocr.correction.denoising import _stretches
-from ocr.data.alphabet import Alphabet
 from ocr.decoding import Hypothesis, Span
-from ocr.exceptions import CheckpointError, ConfigError, MissingDataError
-from ocr.recognition import weights_of
+from ocr.models.weights import weights_of
+from ocr.text.alphabet import Alphabet
 
 LETTERS = "abcdot "
 TEXTS = st.text(LETTERS + "é", max_size=12).map(lambda text: " ".join(text.split()))

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from lm.base.errors import ConfigError, UnknownNameError
 from ocr.correction import (
     PipelineConfig,
     Stage,
@@ -12,7 +13,6 @@ from ocr.correction import (
 )
 from ocr.decoding import DecoderConfig
 from ocr.decoding.calibration import Calibrator
-from ocr.exceptions import ConfigError, UnknownNameError
 
 from ..decoding.test_decoders import ARPA, cot_or_cat
 

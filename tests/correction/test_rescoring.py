@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm import NgramConfig, load_ngram, train_ngram
+from lm.base.errors import ConfigError, DecodingError, MissingDataError, UnknownNameError
 from ocr.correction import build_corrector
 from ocr.decoding import Hypothesis
-from ocr.exceptions import ConfigError, DecodingError, MissingDataError, UnknownNameError
 
 
 @pytest.fixture(scope="module")

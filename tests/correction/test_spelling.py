@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lm.base.errors import ConfigError, DataError, DecodingError, MissingDataError, OCRError
 from lm.confusions import ConfusionModel
 from lm.denoising import DenoisingPair
 from lm.ngram import NgramConfig, train_ngram
 from ocr.correction import build_corrector, plain_hypothesis
 from ocr.correction.spelling import SpellingConfig, SpellingCorrector
-from ocr.data.alphabet import Alphabet
 from ocr.decoding.base import Hypothesis
-from ocr.exceptions import ConfigError, DataError, DecodingError, MissingDataError, OCRError
+from ocr.text.alphabet import Alphabet
 
 WORDS = ("le\t50\nchat\t9\nchut\t8\nboit\t7\nlait\t6\nensuite\t6\nété\t5\nchaton\t4\nlaid\t3\n"
          "0000\t2\n")

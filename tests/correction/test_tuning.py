@@ -1,10 +1,10 @@
 import pytest
 
+from lm.base.errors import ConfigError
 from ocr.correction import PipelineConfig, Stage
 from ocr.correction.tuning import tune
-from ocr.data import Alphabet
 from ocr.decoding import DecoderConfig
-from ocr.exceptions import ConfigError
+from ocr.text.alphabet import Alphabet
 
 from ..decoding.test_decoders import ARPA, cot_or_cat, one_hot
 

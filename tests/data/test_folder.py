@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocr.config import from_mapping
-from ocr.data import Alphabet, open_dataset
+from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.settings import from_mapping
+from ocr.checkpoints.settings import DataConfig
+from ocr.data import open_dataset
 from ocr.data.folder import divide
-from ocr.exceptions import ConfigError, DataError, MissingDataError
-from ocr.training import DataConfig
+from ocr.text.alphabet import Alphabet
 from ocr.training.sources import open_split
 
 

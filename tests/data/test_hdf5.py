@@ -9,13 +9,14 @@ import threading
 import numpy as np
 import pytest
 
-from ocr.data import Alphabet, LineDataset, LineSample, SkipReport, open_dataset
+from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataError
+from lm.base.signals import Interrupted
+from ocr.checkpoints.settings import DataConfig
+from ocr.data import LineDataset, LineSample, SkipReport, open_dataset
 from ocr.data.hdf5 import PackSettings, pack_lines, part_path
-from ocr.exceptions import AlphabetError, ConfigError, DataError, MissingDataError
-from ocr.signals import Interrupted
-from ocr.training.config import DataConfig
+from ocr.image import PreprocessConfig, resize_line
+from ocr.text.alphabet import Alphabet
 from ocr.training.sources import open_split
-from ocr.transforms import PreprocessConfig, resize_line
 
 from ..conftest import draw_text
 
@@ -147,7 +148,7 @@ def test_sizes(tmp_path):
 
 
 def test_cleaning(tmp_path):
-    from ocr.transforms.cleaning import compensate_illumination, deslant
+    from ocr.image.cleaning import compensate_illumination, deslant
 
     pack(tmp_path / "c.hdf5", settings=PackSettings(illumination=True, deslant=True))
     dataset = open_dataset("hdf5", path=str(tmp_path / "c.hdf5"))

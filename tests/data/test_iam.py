@@ -8,9 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocr.data import Alphabet, open_dataset
+from lm.base.errors import ConfigError, DataError, MissingDataError, UnknownNameError
+from ocr.data import open_dataset
 from ocr.data.iam import unescape
-from ocr.exceptions import ConfigError, DataError, MissingDataError, UnknownNameError
+from ocr.text.alphabet import Alphabet
 
 LINES = """\
 #--- lines.txt ---#

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataError
 from ocr.batching import PreparedLines, TrainingBatches
-from ocr.data import Alphabet, open_dataset
+from ocr.data import open_dataset
 from ocr.data.index_file import IndexCodec, read_characters, write_alphabet
-from ocr.exceptions import AlphabetError, ConfigError, DataError, MissingDataError
-from ocr.transforms import PreprocessConfig
+from ocr.image import PreprocessConfig
+from ocr.text.alphabet import Alphabet
 
 #: Line 0 is a space; "b" stands on lines 2 and 5.
 CHARACTERS = [" ", "a", "b", "é", "中", "b", "\u2028"]

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocr.data import Alphabet, open_dataset
-from ocr.exceptions import ConfigError, DataError, MissingDataError, UnknownNameError
+from lm.base.errors import ConfigError, DataError, MissingDataError, UnknownNameError
+from ocr.data import open_dataset
+from ocr.text.alphabet import Alphabet
 
 
 def test_reads_lines_and_keeps_other_columns(tmp_path):

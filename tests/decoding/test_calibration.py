@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm.base.errors import ConfigError, DataError
 from ocr.decoding import Hypothesis, Span
 from ocr.decoding.calibration import CLIP, Calibrator, log_odds
-from ocr.exceptions import ConfigError, DataError
 
 OUTCOMES = st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=30)
 IDENTITY = Calibrator(1.0, 0.0, 1.0, 0.0)

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.data import Alphabet
-from ocr.decoding import DecoderConfig, align, build_decoder, list_decoders, log_softmax
-from ocr.exceptions import ConfigError, DecodingError, OCRError, UnknownNameError
+from lm.base.errors import ConfigError, DecodingError, OCRError, UnknownNameError
+from ocr.decoding import DecoderConfig, build_decoder, list_decoders
+from ocr.text.alphabet import Alphabet
+from ocr.text.ctc import align, log_softmax
 
 from .bruteforce import all_paths, best_path_of, label_probabilities
 
@@ -149,7 +150,7 @@ def test_n_best_is_ordered_and_distinct(seed):
 
 
 def test_workers_give_the_same_also_after_mxnet_ran(lm):
-    from ocr.backend import nd
+    from ocr.base.backend import nd
 
     nd.ones((4, 4)).sum().wait_to_read()
     alphabet = Alphabet("abcdot ")

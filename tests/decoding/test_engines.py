@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.data import Alphabet
+from lm.base.errors import ConfigError, DecodingError
 from ocr.decoding import DecoderConfig, beam, build_decoder
-from ocr.exceptions import ConfigError, DecodingError
+from ocr.text.alphabet import Alphabet
 
 from .test_decoders import ARPA, tiny
 

@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm import NgramConfig, load_ngram, train_ngram
-from ocr.data import Alphabet
-from ocr.decoding import DecoderConfig, build_decoder, log_softmax
+from lm.base.errors import DecodingError, LanguageModelError, MissingDataError
+from ocr.decoding import DecoderConfig, build_decoder
 from ocr.decoding.parallel import merge_blanks
-from ocr.exceptions import DecodingError, LanguageModelError, MissingDataError
+from ocr.text.alphabet import Alphabet
+from ocr.text.ctc import log_softmax
 
 from .bruteforce import label_probabilities
 from .test_decoders import WIDE, one_hot, tiny

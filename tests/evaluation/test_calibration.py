@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lm.base.errors import ConfigError, DataError
 from ocr.decoding import Hypothesis, Span
 from ocr.decoding.calibration import Calibrator
 from ocr.evaluation.calibration import CalibrationReport, line_outcomes, word_outcomes
-from ocr.exceptions import ConfigError, DataError
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm.base.errors import DataError, MissingDataError
 from ocr.evaluation import EvaluationReport, SystemResult
 from ocr.evaluation.flor_files import (
     line_means,
@@ -12,7 +13,6 @@ from ocr.evaluation.flor_files import (
     write_predictions,
     write_training_report,
 )
-from ocr.exceptions import DataError, MissingDataError
 
 # No line breaks, and no half surrogate pairs, which UTF-8 cannot hold.
 LINES = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]))

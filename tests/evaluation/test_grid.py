@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lm.base.errors import ConfigError, DataError
 from ocr.evaluation.grid import label_grid
-from ocr.exceptions import ConfigError, DataError
 
 IMAGES = [np.full((70, 160), 90 + i, np.uint8) for i in range(5)]
 RED = (178, 34, 34)

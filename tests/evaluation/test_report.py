@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lm.base.errors import DataError
 from ocr.evaluation import EvaluationReport, SystemResult, save_gallery, save_gallery_png
 from ocr.evaluation.gallery import mark_differences
-from ocr.exceptions import DataError
 
 HOSTILE = "<script>alert('x')</script> & \"é\""
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ocr.backend import mx, nd
-from ocr.checkpoint import Checkpoint, save_checkpoint
-from ocr.config import to_mapping
-from ocr.data import Alphabet
+from lm.base.settings import to_mapping
+from ocr.base.backend import mx, nd
+from ocr.checkpoints.checkpoint import Checkpoint, save_checkpoint
+from ocr.checkpoints.settings import ExperimentConfig, ModelConfig
+from ocr.image import PreprocessConfig
 from ocr.models import get_model
-from ocr.recognition import weights_of
-from ocr.training import ExperimentConfig, ModelConfig
-from ocr.transforms import PreprocessConfig
+from ocr.models.weights import weights_of
+from ocr.text.alphabet import Alphabet
 
 ALPHABET = Alphabet("abcde ")
 TWO_SCALES = {"height": 18, "body_channels": 5, "body_blocks": 1, "scale_channels": [7],

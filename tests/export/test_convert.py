@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.backend import gluon, nd, nn, rnn
-from ocr.exceptions import ExportError
+from lm.base.errors import ExportError
+from ocr.base.backend import gluon, nd, nn, rnn
 from ocr.export import convert
 from ocr.models import list_models
 

@@ -7,15 +7,18 @@ import numpy as np
 import onnx
 import pytest
 
-from ocr.backend import gluon, mx, nd
+from lm.base.errors import CheckpointError, ExportError
+from ocr.base.backend import gluon, mx, nd
+from ocr.checkpoints.metadata import read_settings
 from ocr.cli.main import main
 from ocr.correction import PipelineConfig, load_pipeline, save_pipeline
 from ocr.decoding import DecoderConfig
-from ocr.exceptions import CheckpointError, ExportError
 from ocr.export import export_onnx, export_symbol, model
 from ocr.models import list_models
-from ocr.recognition import LineRecogniser, Recogniser, open_recogniser
-from ocr.runtime import OnnxRecogniser, read_settings
+from ocr.recognition import open_recogniser
+from ocr.recognition.lines import LineRecogniser
+from ocr.recognition.network import Recogniser
+from ocr.recognition.onnx import OnnxRecogniser
 
 from .networks import ALPHABET, TINY, grey_images, lines, write_checkpoint
 

@@ -6,17 +6,18 @@ import numpy as np
 import onnx
 import pytest
 
-from ocr.backend import autograd, nd
+from lm.base.errors import CheckpointError
+from lm.base.settings import from_mapping
+from ocr.base.backend import autograd, nd
 from ocr.batching import PreparedLines, evaluation_batches
-from ocr.checkpoint import load_checkpoint, save_checkpoint
-from ocr.config import from_mapping
+from ocr.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from ocr.checkpoints.metadata import SETTINGS_KEY
+from ocr.checkpoints.settings import ExperimentConfig
 from ocr.data.base import LineDataset, LineSample
-from ocr.exceptions import CheckpointError
 from ocr.export import export_onnx, restore
 from ocr.models import list_models
-from ocr.recognition import Recogniser, open_recogniser
-from ocr.runtime.metadata import SETTINGS_KEY
-from ocr.training import ExperimentConfig
+from ocr.recognition import open_recogniser
+from ocr.recognition.network import Recogniser
 
 from .networks import grey_images, write_checkpoint
 

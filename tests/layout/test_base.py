@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocr.exceptions import DataError
+from lm.base.errors import DataError
 from ocr.layout import TextLine, as_grey, crop, find_lines, line_of_polygon, whole_image
 
 from .pages import draw_page, turn_points, turned

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ocr.exceptions import ConfigError, DataError
+from lm.base.errors import ConfigError, DataError
 from ocr.layout import LayoutConfig, crop, find, find_lines
 
 from .pages import corners, draw_page, grain, overlap, turn_points, turned

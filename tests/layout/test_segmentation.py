@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from ocr.exceptions import DataError, MissingDataError
+from lm.base.errors import DataError, MissingDataError
 from ocr.layout import read_segmentation
 
 SIZE = (400, 300)

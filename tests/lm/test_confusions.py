@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lm.base.errors import ConfigError, DataError, MissingDataError
 from lm.cli import main
 from lm.confusions import ConfusionModel
 from lm.denoising import DenoisingPair, write_pairs
-from ocr.exceptions import ConfigError, DataError, MissingDataError
 
 words = st.text("abcmnr", max_size=6)
 

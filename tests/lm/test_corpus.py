@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
-from lm.wordforms import word_forms
-from ocr.exceptions import (
+from lm.base.errors import (
     ConfigError,
     DataError,
     LanguageModelError,
     MissingDataError,
     UnknownNameError,
 )
+from lm.corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
+from lm.wordforms import word_forms
 
 
 def write(path, content):

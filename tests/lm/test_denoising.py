@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm.base.errors import DataError
 from lm.denoising import (
     DenoisingPair,
     k_fold_indices,
@@ -13,7 +14,6 @@ from lm.denoising import (
     write_notebook_pairs,
     write_pairs,
 )
-from ocr.exceptions import DataError
 
 HEADER = {"data": "d", "split": "s", "readings_of_training_lines": "none"}
 

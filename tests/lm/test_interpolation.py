@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm.arpa import read_arpa, write_arpa
+from lm.base.errors import ConfigError, DataError, LanguageModelError, MissingDataError
+from lm.base.settings import from_mapping
 from lm.interpolation import InterpolationConfig, interpolate
 from lm.kneser_ney import estimate, index_sentences
 from lm.ngram import NgramConfig, load_ngram, perplexity, train_ngram
-from ocr.config import from_mapping
-from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
 
 kenlm = pytest.importorskip("kenlm")
 

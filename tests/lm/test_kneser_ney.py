@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lm.arpa import ArpaModel, read_arpa, write_arpa
+from lm.base.errors import ConfigError, LanguageModelError
 from lm.corpus import Corpus
 from lm.kneser_ney import FALLBACK_DISCOUNTS, check_settings, estimate, index_sentences
-from ocr.exceptions import ConfigError, LanguageModelError
 
 DATA = pathlib.Path(__file__).parent / "data"
 FIGURES = sorted(path.name.removesuffix(".arpa.gz") for path in DATA.glob("*.arpa.gz"))

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
+from lm.base.errors import ConfigError, DataError, MissingDataError
 from lm.lexicon import Lexicon
 from lm.ngram import NgramConfig, train_ngram
-from ocr.exceptions import ConfigError, DataError, MissingDataError
 
 LETTERS = "abéß\U0001d4d0"
 words = st.text(LETTERS, min_size=1, max_size=8)

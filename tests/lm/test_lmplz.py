@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lm.arpa import read_arpa, write_arpa
+from lm.base.errors import ConfigError, LanguageModelError
 from lm.kneser_ney import estimate, index_sentences
 from lm.lmplz import find_tool, run_build_binary, run_lmplz
-from ocr.exceptions import ConfigError, LanguageModelError
 
 SENTENCES = [["a", "é"], [], ["a"]]
 

@@ -7,10 +7,10 @@ import pytest
 
 import lm.ngram as ngram
 from lm.arpa import read_arpa
+from lm.base.errors import ConfigError, DataError, LanguageModelError, MissingDataError
+from lm.base.settings import from_mapping
 from lm.corpus import Corpus
 from lm.ngram import NgramConfig, load_ngram, max_order, perplexity, train_ngram
-from ocr.config import from_mapping
-from ocr.exceptions import ConfigError, DataError, LanguageModelError, MissingDataError
 
 kenlm = pytest.importorskip("kenlm")
 

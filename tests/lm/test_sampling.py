@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm.base.errors import ConfigError, DataError, MissingDataError
 from lm.sampling import LARGEST_SHARE, SamplingConfig, read_frequencies, sample_text, word_counts
-from ocr.exceptions import ConfigError, DataError, MissingDataError
 
 
 @pytest.fixture

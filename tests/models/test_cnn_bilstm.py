@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.backend import autograd, gluon, mx, nd
-from ocr.exceptions import ConfigError, ModelError, UnknownNameError
+from lm.base.errors import ConfigError, ModelError, UnknownNameError
+from ocr.base.backend import autograd, gluon, mx, nd
 from ocr.models import get_model, list_models
 
 TINY = {"height": 32, "body_channels": 4, "body_blocks": 1, "scale_channels": [6],

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.backend import gluon, nd
-from ocr.batching import frames_needed
+from ocr.base.backend import gluon, nd
+from ocr.text.ctc import frames_needed
 
 
 def enumerated_loss(logits, label, blank):

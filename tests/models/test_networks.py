@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.backend import autograd, gluon, mx, nd
-from ocr.config import from_mapping
-from ocr.exceptions import ConfigError, ModelError
+from lm.base.errors import ConfigError, ModelError
+from lm.base.settings import from_mapping
+from ocr.base.backend import autograd, gluon, mx, nd
+from ocr.checkpoints.settings import ExperimentConfig, TrainingConfig
 from ocr.models import get_model, list_models
-from ocr.training import ExperimentConfig, TrainingConfig
 from ocr.training.optimiser import Optimiser
 
 TINY = {

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ocr.backend import gluon, mx, nd
-from ocr.exceptions import ModelError
+from lm.base.errors import ModelError
+from ocr.base.backend import gluon, mx, nd
 from ocr.models import get_model
 from ocr.models.pretrained import load_pretrained
 

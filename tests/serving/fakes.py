@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from ocr.data.alphabet import Alphabet
-from ocr.exceptions import CheckpointError
-from ocr.recognition import LineRecogniser
-from ocr.transforms import PreprocessConfig
+from lm.base.errors import CheckpointError
+from ocr.image import PreprocessConfig
+from ocr.recognition.lines import LineRecogniser
+from ocr.text.alphabet import Alphabet
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz .,'-"
 HEIGHT, BIT, FRAME = 32, 6, 8
@@ -78,7 +78,7 @@ if __name__ == "__main__":
     # The service as a process of its own, for tests of signals: YAML of its settings.
     import sys
 
-    from ocr.config import read_yaml
+    from lm.base.settings import read_yaml
     from ocr.serving import ServingConfig, serve
 
     sys.exit(serve(ServingConfig.from_dict(read_yaml(sys.argv[1])), open_served_bars))

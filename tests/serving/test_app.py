@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from ocr.image import line_to_input, resize_line
 from ocr.serving import schemas
 from ocr.serving.reading import ServedRecogniser
-from ocr.transforms import line_to_input, resize_line
 
 from .conftest import form, png
 from .fakes import CHARACTERS, BarRecogniser, draw_bars

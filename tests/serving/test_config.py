@@ -5,9 +5,9 @@ import dataclasses
 
 import pytest
 
+from lm.base.errors import ConfigError, MissingDataError
 from ocr.cli.commands import serve
 from ocr.cli.main import main
-from ocr.exceptions import ConfigError, MissingDataError
 from ocr.serving.config import ServingConfig
 
 
@@ -60,7 +60,7 @@ def test_the_command_tells_in_one_line_what_is_wrong(tmp_path, capsys, monkeypat
     def none():
         raise MissingDataError("no trained model comes with this installation")
 
-    monkeypatch.setattr("ocr.runtime.default_model", none)
+    monkeypatch.setattr("ocr.checkpoints.shipped.default_model", none)
     assert main(["serve"]) == 2 and "no trained model" in capsys.readouterr().err
 
 

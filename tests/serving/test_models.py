@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ocr.exceptions import CheckpointError, MissingDataError
+from lm.base.errors import CheckpointError, MissingDataError
 from ocr.serving.config import ServingConfig
 from ocr.serving.errors import NotFound, Unavailable
 from ocr.serving.metrics import Metrics

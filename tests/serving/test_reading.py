@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.exceptions import OCRError
+from lm.base.errors import OCRError
 from ocr.layout import can_find_lines
-from ocr.reading import PageReader
+from ocr.recognition.pages import PageReader
 from ocr.serving.config import ServingConfig
 from ocr.serving.reading import ServedRecogniser, open_served
 

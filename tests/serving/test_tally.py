@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocr.exceptions import ConfigError
+from lm.base.errors import ConfigError
 from ocr.serving.tally import Tally
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ocr.backend import mx, nd, nn
-from ocr.exceptions import CheckpointError
+from lm.base.errors import CheckpointError
+from ocr.base.backend import mx, nd, nn
 from ocr.training.optimiser import WeightAverage
 
 

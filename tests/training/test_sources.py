@@ -1,10 +1,10 @@
 import pytest
 
-from ocr.checkpoint import Checkpoint, save_checkpoint
-from ocr.config import from_mapping
-from ocr.data import Alphabet
-from ocr.exceptions import CheckpointError, ConfigError, UnknownNameError
-from ocr.training import DataConfig
+from lm.base.errors import CheckpointError, ConfigError, UnknownNameError
+from lm.base.settings import from_mapping
+from ocr.checkpoints.checkpoint import Checkpoint, save_checkpoint
+from ocr.checkpoints.settings import DataConfig
+from ocr.text.alphabet import Alphabet
 from ocr.training.sources import make_alphabet, open_split
 
 from ..conftest import write_table

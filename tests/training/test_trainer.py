@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocr.checkpoint import load_checkpoint, save_checkpoint
-from ocr.config import from_mapping
-from ocr.exceptions import CheckpointError, TrainingError
-from ocr.training import ExperimentConfig, TrainingConfig
+from lm.base.errors import CheckpointError, TrainingError
+from lm.base.settings import from_mapping
+from ocr.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from ocr.checkpoints.settings import ExperimentConfig, TrainingConfig
 
 TINY_MODEL = {"name": "small", "options": {
     "body_channels": 8, "body_blocks": 1, "scale_channels": [8], "scale_blocks": [1],
@@ -137,7 +137,7 @@ def test_nan_loss_stops_and_names_the_lines(table, tmp_path, monkeypatch):
     from ocr.training import trainer
 
     def poisoned(self, arrays):
-        from ocr.backend import nd
+        from ocr.base.backend import nd
 
         main, extra = original(self, arrays)
         return main + nd.array([float("nan")] + [0] * (len(main) - 1)), extra
@@ -222,7 +222,7 @@ def test_learning_rate_schedules():
 
 def test_a_batch_split_over_two_devices_trains_the_same(table, tmp_path, monkeypatch):
     """MXNet takes cpu(0) and cpu(1) for two devices: the code path of several GPUs."""
-    from ocr.backend import mx
+    from ocr.base.backend import mx
     from ocr.training import trainer
 
     def losses(name, contexts):

@@ -3,6 +3,8 @@
 from . import (
     average,
     denoise_data,
+    denoise_evaluate,
+    denoise_train,
     evaluate,
     export,
     listing,
@@ -29,6 +31,8 @@ COMMANDS = {
     "restore": (restore, "make an exported model a checkpoint again, to train it on"),
     "serve": (serve, "serve models over HTTP, with a page"),
     "denoise-data": (denoise_data, "write pairs of truth and reading"),
+    "denoise-train": (denoise_train, "train a denoiser on such pairs"),
+    "denoise-evaluate": (denoise_evaluate, "score readings before and after a denoiser"),
     "synth": (synth, "write synthetic handwriting as an IAM folder"),
     "average": (average, "average the weights of several trainings"),
     "recombine": (recombine, "write new lines out of the ink of real ones"),

@@ -13,7 +13,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from ...checkpoint import average_checkpoints, save_checkpoint
+    from ...checkpoints.checkpoint import average_checkpoints, save_checkpoint
 
     save_checkpoint(arguments.output, average_checkpoints(arguments.checkpoints))
     say(f"{arguments.output}: the mean of {len(arguments.checkpoints)} checkpoints; score it with "

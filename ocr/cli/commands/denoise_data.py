@@ -12,7 +12,8 @@ OUTPUT/SPLIT.json ([[truth, reading], ...]); OUTPUT/text_train.txt holds the tra
 transcripts, one a line, for lm train.
 """
 
-from ...exceptions import ConfigError
+from lm.base.errors import ConfigError
+
 from ..common import add_config, checkpoint_config, experiment_config, positive, require_file, say
 from ..decoder_options import add_decoder_choice, add_decoder_options, chosen_name, pipeline_config
 
@@ -37,7 +38,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from lm.collect import collect_folds, collect_split, write_corpus_of
+    from ...denoising.collect import collect_folds, collect_split, write_corpus_of
 
     if arguments.folds:
         if not arguments.config:
@@ -61,7 +62,7 @@ def run(arguments):
                               "honest readings of them, or say --in-sample")
         require_file(arguments.checkpoint)
         pipeline = pipeline_config(arguments, chosen_name(arguments, arguments.decoder))
-        from ...recognition import Recogniser
+        from ...recognition.network import Recogniser
 
         recogniser = Recogniser(arguments.checkpoint, arguments.device)
         config = checkpoint_config(arguments, recogniser)

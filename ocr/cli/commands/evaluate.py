@@ -7,7 +7,8 @@ gallery.png and calibration-NAME.html as well.
 
 import os
 
-from ...normalisation import parse_rules
+from lm.normalisation import parse_rules
+
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
 from ..decoder_options import add_decoder_options, known_pipelines, pipeline_config
 

@@ -6,8 +6,9 @@ evaluate take it as --checkpoint.
 
 import os
 
-from ...exceptions import ConfigError
-from ...tuned import tuned_path
+from lm.base.errors import ConfigError
+
+from ...recognition.tuned import tuned_path
 from ..common import positive, require_file, say
 
 
@@ -38,7 +39,7 @@ def run(arguments):
         raise ConfigError("--calibrate goes with --int8")
     pipeline = _pipeline(arguments)
     from ...export import export_onnx, export_symbol
-    from ...recognition import Recogniser
+    from ...recognition.network import Recogniser
 
     recogniser = Recogniser(arguments.checkpoint, "cpu")
     if arguments.onnx:

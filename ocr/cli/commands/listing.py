@@ -8,11 +8,11 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from ...checkpoints.shipped import list_shipped
     from ...correction import list_correctors
     from ...data import list_datasets
-    from ...data.alphabet import PRESETS
     from ...decoding import list_decoders
-    from ...runtime import list_shipped
+    from ...text.alphabet import PRESETS
 
     kinds = {"data": list_datasets, "alphabets": lambda: sorted(PRESETS),
              "decoders": list_decoders, "correctors": list_correctors, "models": _models,

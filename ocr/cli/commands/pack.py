@@ -4,7 +4,8 @@ Read it with: data.source=hdf5 data.options.path=FILE. Until the file is whole i
 it under another name; after a stop --resume goes on with that.
 """
 
-from ...exceptions import ConfigError
+from lm.base.errors import ConfigError
+
 from ..common import add_config, experiment_config, positive, say
 
 SPLITS = ("train", "validation", "test")

@@ -7,7 +7,8 @@ Lines are found where scikit-image is installed, else each image is one line. --
 import os
 import warnings
 
-from ...exceptions import ConfigError, DataError, OCRError
+from lm.base.errors import ConfigError, DataError, OCRError
+
 from ..common import add_checkpoint, positive, require_file, say
 from ..decoder_options import (
     add_decoder_choice,
@@ -49,7 +50,7 @@ def add_arguments(parser):
 
 def run(arguments):
     if arguments.checkpoint is None:
-        from ...runtime import default_model
+        from ...checkpoints.shipped import default_model
 
         arguments.checkpoint = default_model()
     require_file(arguments.checkpoint)
@@ -79,7 +80,7 @@ class _Pages:
         return self
 
     def __next__(self):
-        from ...data import load_grey
+        from ...image.load import load_grey
 
         for path in self._waiting:
             try:
@@ -113,8 +114,8 @@ def _read(first, pages, arguments, config, kind, targets):
 
     from ...correction import build_pipeline
     from ...layout import can_find_lines
-    from ...reading import PageReader
     from ...recognition import open_recogniser
+    from ...recognition.pages import PageReader
 
     recogniser = open_recogniser(arguments.checkpoint, arguments.device)
     reader = PageReader(recogniser, build_pipeline(config, recogniser.alphabet),
@@ -157,8 +158,9 @@ def _targets(arguments, kind):
 
 
 def _write(reading, path, kind, targets):
-    from ...files import write_text
-    from ...output import alto_xml, json_line, page_xml, text_rows
+    from lm.base.files import write_text
+
+    from ...formats import alto_xml, json_line, page_xml, text_rows
 
     target = targets.get(path)
     if kind == "text":

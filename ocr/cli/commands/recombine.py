@@ -29,7 +29,7 @@ def run(arguments):
     from ...batching import PreparedLines
     from ...data import SkipReport
     from ...recognition import open_recogniser
-    from ...recombination import cut_lines, read_texts, write_recombined
+    from ...synthesis.recombination import cut_lines, read_texts, write_recombined
     from ...training.sources import open_split
 
     texts = read_texts(arguments.text)

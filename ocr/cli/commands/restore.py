@@ -25,11 +25,11 @@ def add_arguments(parser):
 
 def run(arguments):
     from ...batching import PreparedLines
-    from ...checkpoint import save_checkpoint
+    from ...checkpoints.checkpoint import save_checkpoint
     from ...correction import save_pipeline
     from ...export import restore
+    from ...recognition.tuned import stored_in, tuned_path
     from ...training.sources import open_split
-    from ...tuned import stored_in, tuned_path
 
     config = experiment_config(arguments, {"output": ""})
 

@@ -9,8 +9,9 @@ PATH/2/model.onnx, ...) that is looked at again and again. docs/serving.md says 
 import argparse
 import dataclasses
 
-from ...config import read_yaml
-from ...exceptions import ConfigError
+from lm.base.errors import ConfigError
+from lm.base.settings import read_yaml
+
 from ..common import model_file
 
 #: Setting -> (type, metavar, help). Those of `ServingConfig` that are plain values.
@@ -86,7 +87,7 @@ def serving_config(arguments):
             raise ConfigError("--model: a name stands twice")
         mapping["models"] = models
     if not mapping.get("models"):
-        from ...runtime import default_model
+        from ...checkpoints.shipped import default_model
 
         mapping["models"] = {"default": default_model()}
     return ServingConfig.from_dict(mapping)

@@ -20,7 +20,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from ...data.synthetic import write_iam_tree
+    from ...synthesis.synthetic import write_iam_tree
 
     written = write_iam_tree(arguments.folder, forms=arguments.forms,
                              lines_per_form=arguments.lines_per_form,

@@ -8,14 +8,9 @@ evaluate, recognise and denoise-data. The test split cannot be tuned on.
 
 import dataclasses
 
-from ...tuned import tuned_path
+from ...recognition.tuned import tuned_path
 from ..common import add_checkpoint, add_config, checkpoint_config, require_file, say
-from ..decoder_options import (
-    add_decoder_choice,
-    add_decoder_options,
-    chosen_name,
-    pipeline_config,
-)
+from ..decoder_options import add_decoder_choice, add_decoder_options, chosen_name, pipeline_config
 
 
 def add_arguments(parser):

@@ -1,0 +1,1 @@
+"""What both packages stand on: errors, files, settings, registries, signals."""

@@ -1,0 +1,1 @@
+"""The ground floor of ``ocr``: MXNet's import and random numbers."""

@@ -1,0 +1,1 @@
+"""Files of trained models: checkpoints, what ONNX files carry, models that ship."""

@@ -1,0 +1,180 @@
+"""Settings of an experiment: what a YAML file given to ``ocr train`` holds."""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from lm.base.errors import ConfigError
+from lm.normalisation import check_rules
+
+from ..image import AugmentConfig, PreprocessConfig
+
+__all__ = ["DataConfig", "ModelConfig", "TrainingConfig", "ExperimentConfig"]
+
+OPTIMISERS = ("adam", "adamw")
+SCHEDULES = ("cosine", "plateau", "constant")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the lines come from.
+
+    Attributes
+    ----------
+    source : str
+        A registered data source (``ocr list``); synthetic handwriting by default.
+    options : dict
+        Options of the source common to all splits.
+    train, validation, test : dict
+        Options of the source for each split; they go before `options`. The sources with splits
+        of their own ("iam", "synthetic", "folder", "captcha", "hdf5") know which is meant where
+        `split` is not given.
+    cache : str or None
+        Folder for decoded lines; None keeps them in memory.
+    normalise : tuple of str
+        Rules of `lm.normalisation` for the transcripts of all splits, so that alphabet,
+        training, tuning and scores all see the same; NFC alone by default.
+    """
+
+    source: str = "synthetic"
+    options: dict = field(default_factory=dict)
+    train: dict = field(default_factory=dict)
+    validation: dict = field(default_factory=dict)
+    test: dict = field(default_factory=dict)
+    cache: Optional[str] = None
+    normalise: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "normalise", check_rules(self.normalise))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Network by name, and the settings that differ from its preset's.
+
+    `pretrained` is "", "imagenet" (the model zoo's ResNet34 v1), or a file: Gluon ``.params``,
+    or a torchvision ResNet34 state dict (``.pth``, ``.pt``).
+    """
+
+    name: str = "small"
+    options: dict = field(default_factory=dict)
+    pretrained: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    optimiser : {"adam", "adamw"}
+        adamw applies `weight_decay` apart from the gradient, on weights alone.
+    learning_rate : float
+        Peak, after the warm-up.
+    final_learning_rate : float
+        Share of the peak at which the cosine ends, or below which plateau does not go.
+    warmup_steps : int
+    schedule : {"cosine", "plateau", "constant"}
+    plateau_patience, plateau_factor :
+        After so many validations without a better CER the rate is multiplied by the factor.
+    weight_decay : float
+    clip : float
+        Largest global gradient norm; 0 for none.
+    shortcut_weight : float
+        Weight of the shortcut branch's CTC loss, where the network has one.
+    ema : float
+        Decay of the moving average of the weights, used for validation and kept as the best
+        checkpoint; 0 for none.
+    ema_warmup : bool
+        The average starts with a shorter memory, so that the first weights are soon forgotten:
+        right for weights drawn at random. Without it, it starts from the initial weights as they
+        are: for a network that is good already, trained on at a high rate.
+    patience : int
+        Stop after so many validations without a better CER; 0 never.
+    validate_every : int
+        Epochs between validations.
+    seed : int
+    device : str
+        "auto", "cpu", "gpu" or "gpu:0,1" (the batch is split over several).
+    workers : int
+        Threads that prepare batches; 0 prepares them between steps.
+    checkpoint_minutes : float
+        Minutes between writes of the last checkpoint inside an epoch.
+    log_images : int
+        Training and validation lines shown in mxboard with truth and reading; 0 for none.
+    initial_checkpoint : str or None
+        Start from these weights (of the same network; an output layer for another alphabet
+        takes over the characters both have).
+    initial_partial : bool
+        The initial checkpoint may be of another network of the same kind: weights whose names and
+        shapes fit, at least half of all, are taken over, the others start anew.
+    freeze : tuple of str
+        Layers that stay as they are, by their names in checkpoints (``stem``, ``encoders.0``):
+        a step then costs less, and few lines cannot spoil them. Batch norm there goes on with
+        the statistics it has.
+    """
+
+    epochs: int = 30
+    batch_size: int = 12
+    optimiser: str = "adamw"
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.02
+    warmup_steps: int = 300
+    schedule: str = "cosine"
+    plateau_patience: int = 4
+    plateau_factor: float = 0.3
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    shortcut_weight: float = 0.3
+    ema: float = 0.998
+    ema_warmup: bool = True
+    patience: int = 0
+    validate_every: int = 1
+    seed: int = 1
+    device: str = "auto"
+    workers: int = 1
+    checkpoint_minutes: float = 5.0
+    log_images: int = 8
+    initial_checkpoint: Optional[str] = None
+    initial_partial: bool = False
+    freeze: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training: {name} must be at least 1")
+        for name in ("warmup_steps", "patience", "workers", "plateau_patience", "weight_decay",
+                     "clip", "shortcut_weight", "log_images", "checkpoint_minutes"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"training: {name} must not be negative")
+        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"training: unknown {name} {getattr(self, name)!r}; "
+                                  f"known: {', '.join(known)}")
+        if not self.learning_rate > 0 or not 0 <= self.final_learning_rate <= 1:
+            raise ConfigError("training: learning_rate must be positive and "
+                              "final_learning_rate in 0..1")
+        if not 0 <= self.ema < 1 or not 0 < self.plateau_factor < 1:
+            raise ConfigError("training: ema must lie in 0..1 and plateau_factor inside 0..1")
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """All of an experiment; stored in each of its checkpoints.
+
+    Attributes
+    ----------
+    output : str
+        Folder of checkpoints and logs.
+    alphabet : str
+        "data" (the training transcripts' characters), a preset ("iam", "ascii"), a file of
+        characters, or a checkpoint (``.ckpt``) to take its alphabet over.
+    """
+
+    output: str
+    data: DataConfig = field(default_factory=DataConfig)
+    alphabet: str = "data"
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    augment: Optional[AugmentConfig] = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -1,0 +1,477 @@
+"""Pages with their ground truth as PAGE or ALTO XML, as eScriptorium and Transkribus export it.
+
+One XML file describes one page: the image's name and, for each line, an outline, a baseline and
+the text. Lines are cut out of the page when they are asked for. Any version (namespace) of
+either format is read; elements are known by their local names.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lm.base.errors import ConfigError, DataError, MissingDataError
+
+from ..formats.parse import (
+    TOLERANCE,
+    AltoXml,
+    PageXml,
+    Unusable,
+    line_distance,
+    outline_of,
+    parse_xml,
+    tidy,
+)
+from ..image.load import load_grey
+from .base import LineDataset, LineSample, SkipReport
+from .folder import ENDINGS, divide
+from .options import check_choice
+
+__all__ = ["open_page", "open_alto", "PageLines", "SPLITS", "CROPS"]
+
+SPLITS = ("train", "validation", "test", "all")
+CROPS = ("polygon", "box", "baseline")
+BACKGROUNDS = ("border", "white")
+WRITERS = ("none", "page", "folder")
+
+# Raise when other pixels are cut out for the same settings.
+_CUT_VERSION = 1
+# Root elements of files that lie among the pages of an export, and are none.
+_COMPANIONS = ("mets", "TrpDocMetadata", "trpDocMetadata")
+
+
+# -- finding pages ----------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class _File:
+    """An XML file: its path, its name among the files, and its image (or None, with the name)."""
+
+    path: str
+    name: str
+    image: str
+    image_name: str
+
+
+def _xml_files(path):
+    """Return the paths of all XML files of a folder, or of a list of files and folders."""
+    found = []
+    for item in [path] if isinstance(path, (str, os.PathLike)) else list(path):
+        item = os.fspath(item)
+        if os.path.isdir(item):
+            inside = sorted(name for name in os.listdir(item)
+                            if name.lower().endswith(".xml") and not name.startswith("."))
+            if not inside:
+                raise MissingDataError(f"{item}: holds no XML files; nested folders are not "
+                                       "looked into")
+            found += [os.path.join(item, name) for name in inside]
+        elif os.path.isfile(item):
+            found.append(item)
+        else:
+            raise MissingDataError(f"{item}: no such XML file or folder of them")
+    if not found:
+        raise ConfigError("the list of XML files is empty")
+    # One file given twice is one page.
+    return list(dict.fromkeys(os.path.normpath(file) for file in found))
+
+
+def _find_image(xml, name, images):
+    """Return the page image that an XML file names, or None."""
+    folder = os.path.dirname(xml)
+    stem = os.path.splitext(os.path.basename(xml))[0]
+    if name:
+        name = re.sub("^file:/*(?=/)", "", name.strip())
+        base = re.split(r"[/\\]", name)[-1]
+        # Transkribus keeps the XML in a folder inside that of the images.
+        candidates = [os.path.join(folder, name), os.path.join(folder, base),
+                      os.path.join(os.path.dirname(os.path.abspath(folder)), base)]
+        if images is not None:
+            candidates = [os.path.join(images, name), os.path.join(images, base)]
+    else:
+        candidates = [os.path.join(images or folder, stem + ending) for ending in ENDINGS]
+    return next((c for c in candidates if os.path.isfile(c)), None)
+
+
+def _pages(kind, path, images, report):
+    """Return the `_File` of each page; files that are no pages of the format are left out."""
+    paths = _xml_files(path)
+    try:
+        common = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
+    except ValueError:  # on several drives
+        common = None
+    files, owners = [], {}
+    for xml in paths:
+        name = os.path.basename(xml) if common is None else os.path.relpath(
+            os.path.abspath(xml), common).replace(os.sep, "/")
+        try:
+            root = parse_xml(xml, until=kind.body)
+        except DataError as error:
+            report.add(name, "malformed XML", str(error))
+            continue
+        if root.name != kind.root:
+            if root.name not in _COMPANIONS:
+                report.add(name, "another format", f"{xml}: its root is <{root.name}>, "
+                                                   f"not <{kind.root}>")
+            continue
+        image_name = kind.image_name(root)
+        image = _find_image(xml, image_name, images)
+        key = os.path.realpath(image) if image else (os.path.dirname(xml), image_name or name)
+        # Else the lines of one page could stand in two splits.
+        if key in owners:
+            report.add(name, "repeated page", f"{xml}: its image {image or image_name} is that "
+                                              f"of {owners[key]}")
+            continue
+        owners[key] = xml
+        files.append(_File(xml, os.path.splitext(name)[0], image, image_name))
+    return files
+
+
+def _listed(value, option):
+    """Return the names of a list of pages, or None where the option is a number or share."""
+    if value is None or isinstance(value, (int, float)):
+        return None
+    if isinstance(value, (list, tuple)):
+        return [str(name) for name in value]
+    try:
+        with open(value, encoding="utf-8-sig") as source:
+            rows = [row.strip() for row in source]
+    except FileNotFoundError:
+        raise MissingDataError(f"{value}: no such list of pages ({option}); it should hold one "
+                               "name of an XML file or image a row") from None
+    except OSError as error:
+        raise DataError(f"{value}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{value}: not UTF-8 ({error.reason})") from None
+    return [row for row in rows if row and not row.startswith("#")]
+
+
+def _of_split(files, split, train, validation, test, seed, where, report):
+    """Return the files of a split, and how they were chosen in words."""
+    lists = {name: names for name, value in
+             (("train", train), ("validation", validation), ("test", test))
+             if (names := _listed(value, name)) is not None}
+    if split == "all":
+        return files, "all"
+    if not lists:
+        if train is not None:
+            raise ConfigError(f"train is {train!r}; expected a list of pages: the share left "
+                              "by validation and test is for training")
+        chosen = divide(len(files), validation, test, seed)[split]
+        if not chosen:
+            raise DataError(f"{where}: no page for the split {split!r}; set {split} to a number "
+                            "of pages or a share")
+        return ([files[i] for i in chosen],
+                f"{split} (validation {validation}, test {test} of pages, seed {seed})")
+    if split not in lists:
+        raise ConfigError(f"pages are listed for {', '.join(lists)}; {split} needs a list, too")
+    by_name = {}
+    for file in files:
+        image = re.split(r"[/\\]", file.image_name or "")[-1]
+        for name in {file.name, file.name + ".xml", os.path.basename(file.path), image,
+                     os.path.basename(file.name), os.path.splitext(image)[0]} - {""}:
+            by_name.setdefault(name, set()).add(file)
+    chosen = {}
+    for name, names in lists.items():
+        for entry in names:
+            found = by_name.get(entry.replace("\\", "/"), set())
+            if len(found) > 1:
+                raise DataError(f"the page {entry!r} of {name} could be "
+                                + " or ".join(sorted(f.path for f in found)))
+            if not found:
+                if name == split:
+                    report.add(entry, "unknown page", f"listed for {name}; no such page among "
+                                                      f"the XML files of {where}")
+                continue
+            file, = found
+            if chosen.setdefault(file, name) != name:
+                raise DataError(f"the page {entry!r} stands in {chosen[file]} and in {name}")
+    return [file for file in files if chosen.get(file) == split], split
+
+
+# -- cutting lines out ------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class _Cut:
+    """Where a line is on its page, in pixels of the image: (x, y, width, height), outline."""
+
+    box: tuple
+    polygon: tuple = None
+
+
+@lru_cache(maxsize=2)
+def _load_page(path, size, time):
+    page = load_grey(path)
+    page.flags.writeable = False
+    return page
+
+
+def _inside(polygon, left, top, width, height):
+    """Return the mask of the pixels of a box whose centres lie inside the polygon."""
+    crossings = np.zeros((height, width + 1), np.int32)
+    points = np.array(polygon) - (left, top)
+    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0)):
+        if y0 == y1:
+            continue
+        turn = 1 if y1 > y0 else -1
+        first, last = np.ceil(np.clip(sorted((y0, y1)), 0, height) - 0.5).astype(int)
+        rows = np.arange(first, last)
+        x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+        np.add.at(crossings, (rows, np.ceil(np.clip(x, 0, width) - 0.5).astype(int)), turn)
+    # Whatever the outline winds around is inside, also where it crosses itself.
+    return np.cumsum(crossings, axis=1)[:, :width] != 0
+
+
+def _cut(line, bounds, polygon, scale, size):
+    """Return the `_Cut` of a line in an image of `size`, and whether the image cut it short."""
+    across, down = scale
+    left, top, right, bottom = bounds
+    # Rounded first: 0.1 + 0.2 must not cost or win a pixel.
+    left, top = (int(np.floor(round(v, 6))) for v in (left * across, top * down))
+    right, bottom = (int(np.ceil(round(v, 6))) for v in (right * across, bottom * down))
+    if right <= left or bottom <= top:
+        raise Unusable("empty outline", f"{line.where}: the outline has no area")
+    width, height = size
+    box = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    if box[2] <= box[0] or box[3] <= box[1]:
+        raise Unusable("outside the page", f"{line.where}: ({left}, {top}) to ({right}, "
+                                            f"{bottom}) on a page of {width} x {height}")
+    if polygon is not None:
+        polygon = tuple((x * across, y * down) for x, y in polygon)
+    cut = _Cut((box[0], box[1], box[2] - box[0], box[3] - box[1]), polygon)
+    return cut, box != (left, top, right, bottom)
+
+
+class PageLines(LineDataset):
+    """Lines cut out of page images; made by `open_page` and `open_alto`.
+
+    ``sample.path`` is the page's image. ``sample.extra`` holds ``page``, ``region`` and
+    ``line`` (ids), ``box`` (x, y, width, height in pixels of the page), ``clipped`` where the
+    page ended before the outline did, and PAGE's ``custom`` or ALTO's ``tags``.
+    """
+
+    def __init__(self, name, split, samples, report, cuts, background):
+        super().__init__(name, split, samples, report)
+        self._cuts = cuts
+        self._background = background
+
+    def _cut_of(self, index):
+        return self._cuts[self.samples[index].id]
+
+    def image(self, index):
+        """Return sample `index`'s image: uint8 grey, (height, width); raises `DataError`."""
+        path, cut = self.samples[index].path, self._cut_of(index)
+        try:
+            stat = os.stat(path)
+        except OSError:
+            raise DataError(f"{path}: no such image") from None
+        # Lines are mostly asked for page by page.
+        page = _load_page(path, stat.st_size, stat.st_mtime_ns)
+        left, top, width, height = cut.box
+        crop = page[top:top + height, left:left + width]
+        if crop.shape != (height, width):
+            raise DataError(f"{path}: the page has another size than when it was opened")
+        crop = crop.copy()
+        if cut.polygon is not None:
+            outside = ~_inside(cut.polygon, left, top, width, height)
+            paper = 255 if self._background == "white" else np.median(np.concatenate(
+                [crop[0], crop[-1], crop[1:-1, 0], crop[1:-1, -1]]))
+            crop[outside] = paper
+        return crop
+
+    def image_size(self, index):
+        """Return the (height, width) of sample `index`'s image, without reading it."""
+        _, _, width, height = self._cut_of(index).box
+        return height, width
+
+    def image_key(self, index):
+        """Return the page's path, size and time, and where and how the line is cut out."""
+        cut = self._cut_of(index)
+        return f"{super().image_key(index)}:{_CUT_VERSION}:{self._background}:{cut}"
+
+
+def _image_size(path):
+    """Return the (width, height) of an image file."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Unusable("unreadable image", f"{path}: not a readable image ({error})") from None
+
+
+def _scale(file, stated):
+    """Return ((across, down) pixels a unit, the image's size)."""
+    if file.image is None:
+        raise Unusable("missing image", f"{file.path}: its image {file.image_name or ''!r} is "
+                                         "not there" + ("" if file.image_name else
+                                                        ", nor is one named like the XML file"))
+    width, height = _image_size(file.image)
+    if stated is None:
+        return (1.0, 1.0), (width, height)
+    if min(stated) <= 0:
+        raise Unusable("no page size", f"{file.path}: the page is {stated[0]:g} x {stated[1]:g}")
+    across, down = width / stated[0], height / stated[1]
+    if abs(across / down - 1) > TOLERANCE:
+        raise Unusable("another size", f"{file.path}: the page is {stated[0]:g} x {stated[1]:g} "
+                                        f"in shape, its image {file.image} {width} x {height}")
+    return (across, down), (width, height)
+
+
+def _read_page(kind, file, crop, ascent, descent, report):
+    """Yield (`_Line`, `_Cut`, clipped) of the usable lines of a file."""
+    try:
+        root = parse_xml(file.path)
+        scale, size = _scale(file, kind.size(root, file.path))
+    except DataError as error:
+        report.add(file.name, "malformed XML", str(error))
+        return
+    except Unusable as error:
+        report.add(file.name, error.reason, error.detail)
+        return
+    lines, seen = [], set()
+    for number, (node, region) in enumerate(kind.lines(root), 1):
+        name = node.get("id") or node.get("ID") or f"line{number}"
+        where = f"{file.path}, line {node.line}: {name}"
+        try:
+            if name in seen:
+                raise Unusable("repeated id", f"{where}: stands twice in the file")
+            seen.add(name)
+            line = kind.read(node, region, where)
+        except Unusable as error:
+            report.add(f"{file.name}/{name}", error.reason, error.detail)
+            continue
+        line.id = name
+        lines.append(line)
+    # Lines without text tell the distance of lines as well.
+    distance = line_distance(lines)
+    for line in lines:
+        line.text = tidy(line.text)
+        try:
+            if not line.text:
+                raise Unusable("empty transcript", line.where)
+            cut, clipped = _cut(line, *outline_of(line, crop, ascent, descent, distance), scale,
+                                size)
+        except Unusable as error:
+            report.add(f"{file.name}/{line.id}", error.reason, error.detail)
+        else:
+            yield line, cut, clipped
+
+
+def _open(kind, path, split, crop, background, ascent, descent, train, validation, test, seed,
+          images, writer, alphabet, on_error, check_images):
+    for name, value, known in (("split", split, SPLITS), ("crop", crop, CROPS),
+                               ("background", background, BACKGROUNDS),
+                               ("writer", writer, WRITERS)):
+        check_choice(kind.name, name, value, known)
+    for name, value in (("ascent", ascent), ("descent", descent)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 5:
+            raise ConfigError(f"{kind.name} {name} is {value!r}; expected a share of the line "
+                              "distance")
+    if ascent + descent <= 0:
+        raise ConfigError(f"{kind.name}: ascent and descent are both 0")
+    report = SkipReport(on_error)
+    where = os.fspath(path) if isinstance(path, (str, os.PathLike)) else "the list"
+    files = _pages(kind, path, images, report)
+    if not files:
+        raise DataError(f"{where}: no page could be read; {report}")
+    chosen, split = _of_split(files, split, train, validation, test, seed, where, report)
+    samples, cuts = [], {}
+    for file in chosen:
+        author = {"none": None, "page": file.name,
+                  "folder": os.path.basename(os.path.dirname(os.path.abspath(file.path)))}[writer]
+        for line, cut, clipped in _read_page(kind, file, crop, ascent, descent, report):
+            id = f"{file.name}/{line.id}"
+            unknown = [] if alphabet is None else alphabet.unknown(line.text)
+            if unknown:
+                report.add(id, "outside the alphabet", f"{line.where}: "
+                           + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
+                continue
+            extra = {"page": file.name, "region": line.region, "line": line.id, "box": cut.box,
+                     **({"clipped": True} if clipped else {}), **line.extra}
+            samples.append(LineSample(id, line.text, file.image, author, extra))
+            cuts[id] = cut
+    name = f"{kind.name}-line ({crop})"
+    dataset = PageLines(name, split, samples, report, cuts, background)
+    return dataset.drop_unreadable() if check_images else dataset
+
+
+def open_page(path, split="all", crop="polygon", background="border", ascent=0.75, descent=0.3,
+              train=None, validation=0.1, test=0, seed=1, images=None, writer="none",
+              alphabet=None, on_error="skip", check_images=False):
+    """Open pages with PAGE XML, line by line.
+
+    Parameters
+    ----------
+    path : str or list of str
+        Folder of XML files (not those inside its folders), or a list of files and folders.
+        METS files among them are passed over. The image is sought where its name says, by its
+        last part beside the XML file and one folder up; an XML file that names none goes with
+        the image of its own name.
+    split : {"train", "validation", "test", "all"}
+        Of whole pages. Two XML files of one image are one page; the second is left out.
+    crop : {"polygon", "box", "baseline"}
+        "polygon": the bounding box of the line's outline, with what is outside the outline
+        painted over; "box": the bounding box as it is; "baseline": a band along the baseline,
+        painted over outside. The first two take, where a line has no outline, its box (ALTO),
+        else the band. A pixel belongs to an outline when its centre does; a box from 10 to 20
+        is ten pixels wide.
+    background : {"border", "white"}
+        What is painted: the median of the box's outermost pixels, or 255.
+    ascent, descent : float
+        How far the band reaches above and below the baseline, as shares of the median distance
+        between baselines of the page.
+    train, validation, test : list of str or str, float or int
+        Lists of pages, or files with one page a row: names of XML files or images, with or
+        without ending; a page in two lists is an error. Where no list is given, `validation`
+        and `test` are numbers of pages or shares and the rest is for training
+        (`ocr.data.folder.divide`).
+    seed : int
+        Decides which pages go to which split, where they are not listed.
+    images : str, optional
+        Folder of the page images.
+    writer : {"none", "page", "folder"}
+        What stands for a line's writer: nothing, its page, or the folder of the XML file.
+    alphabet : Alphabet, optional
+        Lines with characters outside it are left out.
+    on_error : {"skip", "raise"}
+        What becomes of files that are malformed or of another format, missing images, unknown
+        units, lines without text or a usable outline, and repeated ids and pages: counted and
+        listed in ``dataset.report``, or fatal.
+    check_images : bool
+        Decode every page now.
+
+    Returns
+    -------
+    PageLines
+        Ids are ``file/line id``. Of several readings (TextEquiv) that of the lowest index
+        counts; a line without any takes those of its words. An outline that reaches beyond
+        the page is clipped (``extra["clipped"]``). Where page and image differ in size, as
+        for copies scaled down, coordinates are scaled.
+
+    Raises
+    ------
+    MissingDataError
+        No such folder, file or list.
+    ConfigError
+        An unknown or bad option.
+    DataError
+        No page can be read, none is in the split, a page is listed twice, or anything wrong
+        when ``on_error="raise"``; the message names file and line.
+    """
+    return _open(PageXml, path, split, crop, background, ascent, descent, train, validation, test,
+                 seed, images, writer, alphabet, on_error, check_images)
+
+
+def open_alto(path, split="all", crop="polygon", background="border", ascent=0.75, descent=0.3,
+              train=None, validation=0.1, test=0, seed=1, images=None, writer="none",
+              alphabet=None, on_error="skip", check_images=False):
+    """Open pages with ALTO XML, line by line; everything is as for `open_page`.
+
+    A line's text is its Strings: those between which an SP stands are set apart by a space, or
+    all where the line has no SP. HYP adds its hyphen. Coordinates are in pixels, mm10 or
+    inch1200; the latter two are scaled by the page's size in the same unit.
+    """
+    return _open(AltoXml, path, split, crop, background, ascent, descent, train, validation, test,
+                 seed, images, writer, alphabet, on_error, check_images)

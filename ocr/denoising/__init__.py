@@ -1,0 +1,1 @@
+"""Denoisers: collecting pairs, training."""

@@ -1,0 +1,42 @@
+"""A network's weights as arrays, by structural name."""
+
+from lm.base.errors import CheckpointError
+
+from ..base.backend import nd
+
+__all__ = ["assign", "load_weights", "weights_of"]
+
+
+def assign(parameter, value):
+    """Set a parameter to `value` (NDArray or NumPy array) on each of its devices.
+
+    Inference leaves convolution weights in a oneDNN layout, into which MXNet's own
+    ``set_data`` sometimes fails to copy ("to.IsDefaultData"); an operator's output is
+    laid out anew.
+    """
+    for target in parameter.list_data():
+        source = value.as_in_context(target.context) if hasattr(value, "as_in_context") \
+            else nd.array(value, ctx=target.context)
+        nd._internal._mul_scalar(source, scalar=1.0, out=target)
+
+
+def weights_of(net):
+    """Return a network's parameters as {structural name: NumPy array} (first device's copy)."""
+    # Multiplied by 1: see `assign`.
+    return {name: (parameter.data(parameter.list_ctx()[0]) * 1).asnumpy()
+            for name, parameter in net._collect_params_with_prefix().items()}
+
+
+def load_weights(net, weights, where="checkpoint"):
+    """Set a network's parameters; `CheckpointError` names what is missing or misshapen."""
+    parameters = net._collect_params_with_prefix()
+    missing = sorted(parameters.keys() - weights.keys())
+    surplus = sorted(weights.keys() - parameters.keys())
+    if missing or surplus:
+        raise CheckpointError(f"{where}: the weights are another network's; "
+                              f"missing {missing[:3]}, surplus {surplus[:3]}")
+    for name, parameter in parameters.items():
+        if parameter.shape != weights[name].shape:
+            raise CheckpointError(f"{where}: {name} has shape {weights[name].shape}, "
+                                  f"the network needs {parameter.shape}")
+        assign(parameter, weights[name])

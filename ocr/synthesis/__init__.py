@@ -1,0 +1,1 @@
+"""Lines that are made: drawn strokes, fonts and captchas; real ink recombined."""

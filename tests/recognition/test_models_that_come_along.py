@@ -1,0 +1,41 @@
+"""The shipped models themselves: size, cards, and that they read."""
+
+import os
+
+import pytest
+
+from ocr.checkpoints.metadata import read_settings
+from ocr.checkpoints.shipped import list_shipped, model_path
+from ocr.data import open_dataset
+from ocr.recognition.pages import recognise
+from ocr.recognition.tuned import pipeline_of
+from ocr.text.metrics import TextMetric
+
+FOLDER = os.path.dirname(model_path())
+TEXTS = {"english": ["We hold these truths", "the people of this nation", "In the year 1789"],
+         "french": ["Je comprends que mon texte", "une maison de la rue", "Le 12 mars 1974"]}
+
+
+def test_what_is_shipped_fits_the_promise():
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(FOLDER) for name in names]
+    assert sum(map(os.path.getsize, files)) < 20e6
+    assert list_shipped() == sorted(TEXTS)
+    for name in TEXTS:
+        assert os.path.exists(os.path.join(FOLDER, f"{name}.md"))
+        decoder = read_settings(model_path(name))["pipeline"]["decoder"]
+        assert not any(os.path.isabs(decoder[key]) for key in ("lm", "words"))
+
+
+@pytest.mark.parametrize("decoder", ["greedy", None])
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_they_read_lines_drawn_here(name, decoder, tmp_path):
+    (tmp_path / "text.txt").write_text("\n".join(10 * TEXTS[name]), encoding="utf-8")
+    lines = open_dataset("synthetic", split="test", lines=6, writers=3, seed=11, fonts="hershey",
+                         text_file=str(tmp_path / "text.txt"), height=60)
+    if decoder is None:
+        pytest.importorskip("kenlm")
+        assert pipeline_of(model_path(name)).name == "beam-char"
+    metric = TextMetric()
+    for index, truth in enumerate(lines.texts()):
+        metric.update(truth, recognise(lines.image(index), name, decoder, lines="one").text)
+    assert metric.summary(bootstrap=0).cer < 0.15
