@@ -21,7 +21,7 @@ import numpy as np
 from lm.base.settings import from_mapping, read_yaml
 from ocr.checkpoints.settings import ExperimentConfig
 from ocr.data import open_dataset
-from ocr.data.hdf5 import PackSettings, pack_lines
+from ocr.data.packing import PackSettings, pack_lines
 from ocr.training.sources import make_alphabet, open_split
 
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "copiste_first.yaml")

@@ -13,7 +13,8 @@ from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataErr
 from lm.base.signals import Interrupted
 from ocr.checkpoints.settings import DataConfig
 from ocr.data import LineDataset, LineSample, SkipReport, open_dataset
-from ocr.data.hdf5 import PackSettings, pack_lines, part_path
+from ocr.data.journal import part_path
+from ocr.data.packing import PackSettings, pack_lines
 from ocr.image import PreprocessConfig, resize_line
 from ocr.text.alphabet import Alphabet
 from ocr.training.sources import open_split

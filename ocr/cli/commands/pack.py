@@ -31,7 +31,7 @@ def add_arguments(parser):
 def run(arguments):
     import dataclasses
 
-    from ...data.hdf5 import PackSettings, pack_lines
+    from ...data.packing import PackSettings, pack_lines
     from ...training.sources import make_alphabet, open_split
 
     splits = arguments.splits.split(",")

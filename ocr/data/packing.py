@@ -1,0 +1,346 @@
+"""Writes the splits of an experiment into one HDF5 file, which `ocr.data.hdf5` reads.
+
+Lines are first appended to a plain file (`ocr.data.journal`), from which the HDF5 file is made
+at the end; a stopped run goes on after the last line of it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from lm.base.errors import ConfigError, DataError
+from lm.base.signals import Interrupted, collect_signals
+
+from .hdf5 import DAMAGE, FORMAT, NUMBERS, STRINGS, VERSION, import_h5py
+from .journal import Journal, part_path
+
+__all__ = ["PackSettings", "Packed", "pack_lines"]
+
+COMPRESSIONS = ("none", "lzf", "gzip")
+
+# Small chunks: a line is read alone, and no more than needed is decompressed for it.
+_PIXEL_CHUNK, _ROW_CHUNK = 1 << 16, 1024
+# Bytes of lines written at once.
+_BLOCK_BYTES = 1 << 22
+# Lines of the source between flushes: what a kill may cost.
+_FLUSH_LINES = 16
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """How lines are stored.
+
+    Attributes
+    ----------
+    height : int or None
+        Scale to this height, 8 or more; None keeps each image's size.
+    width : int or None
+        With `height`: fit into a box of height x width, centred in height, left in width, the
+        rest paper.
+    illumination, deslant : bool
+        Even out the lighting, stand letters upright (`ocr.image.cleaning`), before
+        scaling.
+    compression : {"none", "lzf", "gzip"}
+        Without any, reading is four times as fast as with lzf and the file three times as
+        large. lzf is known to h5py alone; gzip (level 1) is the smallest and the slowest.
+    """
+
+    height: Optional[int] = None
+    width: Optional[int] = None
+    illumination: bool = False
+    deslant: bool = False
+    compression: str = "none"
+
+    def __post_init__(self):
+        if self.width is not None and self.height is None:
+            raise ConfigError("pack: a width needs a height")
+        if (self.height or 8) < 8 or (self.width or 1) < 1:
+            raise ConfigError("pack: the height must be at least 8 and the width 1")
+        if self.compression not in COMPRESSIONS:
+            raise ConfigError(f"pack: unknown compression {self.compression!r}; "
+                              f"known: {', '.join(COMPRESSIONS)}")
+
+    def variant(self):
+        """Return what was done to the images in a few words; "" for nothing."""
+        size = self.height and (f"{self.width}x{self.height}" if self.width
+                                else f"height {self.height}")
+        parts = (self.illumination and "even light", self.deslant and "deslanted", size)
+        return ", ".join(part for part in parts if part)
+
+    def apply(self, grey):
+        """Return the uint8 image as it is to be stored; polarity stays."""
+        from ..image.cleaning import compensate_illumination, deslant
+        from ..image.preprocess import PreprocessConfig, resize_line
+
+        if self.illumination:
+            grey = compensate_illumination(grey)
+        if self.deslant:
+            grey = deslant(grey)
+        if self.height is not None:
+            # "light" leaves the polarity; a stored line must not be squeezed.
+            grey = resize_line(grey, PreprocessConfig(
+                height=self.height, width=self.width, polarity="light", max_width=1 << 30))
+        return grey
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What `pack_lines` wrote: {split: lines}, {split: skipped}, and the file's size in bytes."""
+
+    lines: dict
+    skipped: dict
+    size: int
+
+    def __str__(self):
+        splits = ", ".join(f"{split} {count}" + (f" ({self.skipped[split]} skipped)"
+                                                 if self.skipped[split] else "")
+                           for split, count in self.lines.items())
+        return f"{splits}; {self.size / 1e6:.1f} MB"
+
+
+def _encodable(text):
+    """Return `text` with what UTF-8 cannot hold escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+class _Reader:
+    """Turns a dataset's samples into records."""
+
+    def __init__(self, dataset, settings):
+        self.dataset, self.settings = dataset, settings
+        folders = {os.path.dirname(os.path.abspath(s.path)) for s in dataset.samples if s.path}
+        try:
+            self._folder = os.path.commonpath(folders) if folders else None
+        except ValueError:  # on several drives
+            self._folder = None
+
+    def read(self, index):
+        """Return ({"line": strings and size, "skips": new skips}, pixels) of sample `index`."""
+        sample = self.dataset[index]
+        report, before = self.dataset.report, len(self.dataset.report)
+        record, pixels = {}, b""
+        try:
+            grey = self.settings.apply(self.dataset.image(index))
+        except DataError as error:
+            report.add(sample.id, "unreadable image", str(error))
+        else:
+            extra = json.dumps(sample.extra, ensure_ascii=False, default=_plain)
+            strings = (sample.id, sample.text, sample.writer or "", self._name(sample.path), extra)
+            # Half a surrogate pair has no place in UTF-8, a NUL none in HDF5's strings.
+            if any("\0" in s or s != _encodable(s) for s in strings):
+                report.add(sample.id, "cannot be stored", f"no UTF-8 text: {strings!r}")
+            else:
+                record["line"] = [*strings, *grey.shape]
+                pixels = grey.tobytes()
+        if len(report) > before:
+            record["skips"] = [dataclasses.asdict(skip) for skip in report.skips[before:]]
+        return record, pixels
+
+    def _name(self, path):
+        if not path:
+            return ""
+        name = (os.path.basename(path) if self._folder is None
+                else os.path.relpath(os.path.abspath(path), self._folder))
+        return _encodable(name.replace(os.sep, "/"))
+
+
+class _Group:
+    """One split's group of the HDF5 file, written in blocks of lines."""
+
+    def __init__(self, h5py, file, split, dataset, settings):
+        self._group = group = file.create_group(split)
+        how = {"none": {}, "lzf": {"compression": "lzf"},
+               "gzip": {"compression": "gzip", "compression_opts": 1}}[settings.compression]
+        group.create_dataset("pixels", (0,), np.uint8, maxshape=(None,),
+                             chunks=(_PIXEL_CHUNK,), **how)
+        for name, kind in NUMBERS.items():
+            group.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(_ROW_CHUNK,))
+        for name in (*STRINGS, "skips"):
+            group.create_dataset(name, (0,), h5py.string_dtype(), maxshape=(None,),
+                                 chunks=(_ROW_CHUNK,))
+        variant = settings.variant()
+        group.attrs["name"] = dataset.name + (f" [{variant}]" if variant else "")
+        group.attrs["split"] = dataset.split
+        self._end = 0
+        self._waiting = {name: [] for name in ("pixels", *NUMBERS, *STRINGS, "skips")}
+
+    def add(self, record, pixels):
+        waiting = self._waiting
+        waiting["skips"] += [json.dumps(skip) for skip in record.get("skips", ())]
+        if "line" not in record:
+            return
+        *strings, height, width = record["line"]
+        values = (self._end, height, width, zlib.crc32(pixels), *strings)
+        for name, value in zip((*NUMBERS, *STRINGS), values):
+            waiting[name].append(value)
+        waiting["pixels"].append(np.frombuffer(pixels, np.uint8))
+        self._end += len(pixels)
+        if self._end - waiting["offsets"][0] >= _BLOCK_BYTES:
+            self.write()
+
+    def write(self):
+        """Write what waits."""
+        for name, values in self._waiting.items():
+            if values:
+                values = np.concatenate(values) if name == "pixels" else values
+                dataset = self._group[name]
+                start = len(dataset)
+                dataset.resize((start + len(values),))
+                dataset[start:] = values
+            self._waiting[name] = []
+
+    def finish(self):
+        """Write the rest and the counts."""
+        self.write()
+        self._group.attrs["lines"] = len(self._group["ids"])
+        self._group.attrs["skipped"] = len(self._group["skips"])
+
+
+def _fingerprint(datasets):
+    """Return a hash of all that the stored lines follow from."""
+    digest = hashlib.sha256()
+    for split, dataset in datasets.items():
+        for index, sample in enumerate(dataset.samples):
+            key = (split, sample.id, sample.text, sample.writer, dataset.image_key(index))
+            digest.update(repr(key).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
+
+
+def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, resume=False,
+               say=None, progress=True):
+    """Write splits into one HDF5 file, which appears under its name when it is whole.
+
+    Until then lines are kept, uncompressed, at `part_path`; after a stop, a kill included,
+    ``resume=True`` goes on after the last one. SIGINT and SIGTERM keep the line being read.
+
+    Parameters
+    ----------
+    path : str
+        A file of this function may stand there (it is replaced), no other.
+    datasets : dict of str -> LineDataset
+        Splits by the name they get in the file: "train", "validation", "test".
+    alphabet : Alphabet
+        The experiment's; stored, and compared when the file is opened with another.
+    settings : PackSettings
+    origin : dict, optional
+        Stored with the settings: where the lines come from (JSON-ready).
+    resume : bool
+        Go on with a stopped run; begin where there is none.
+    say : callable, optional
+        Takes one line of news.
+    progress : bool
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    Packed
+
+    Raises
+    ------
+    ConfigError
+        h5py is not installed.
+    DataError
+        Another file stands at `path`; a stopped run is there and `resume` is not asked for, or
+        it is of other data or settings; a file cannot be written; or, where a dataset's report
+        is fatal, a line cannot be stored.
+    Interrupted
+        A signal came; all lines read so far are kept.
+    """
+    h5py = import_h5py()
+    path, part = os.fspath(path), part_path(path)
+    say = say or (lambda text: None)
+    if os.path.lexists(path) and not _is_ours(path):
+        raise DataError(f"{path}: is there and no file of ocr pack; not overwritten")
+    if os.path.lexists(part) and not resume:
+        raise DataError(f"{part}: a stopped run; go on with --resume, or remove it")
+    plan = {"settings": dataclasses.asdict(settings), "splits": list(datasets),
+            "alphabet": alphabet.to_dict(), "lines": _fingerprint(datasets)}
+    try:
+        os.makedirs(os.path.dirname(part), exist_ok=True)
+        with Journal.open(part, plan, say) as journal:
+            with collect_signals() as received:
+                for split, dataset in datasets.items():
+                    _read_split(journal, split, dataset, settings, received, progress)
+            root = {"format": FORMAT, "version": VERSION,
+                    "alphabet": "".join(alphabet.characters),
+                    "settings": json.dumps({**plan["settings"], "origin": origin},
+                                           ensure_ascii=False)}
+            packed = _assemble(h5py, journal, path, datasets, settings, root, progress)
+            os.unlink(part)
+    except DataError:
+        raise
+    except (OSError, RuntimeError) as error:  # h5py knows a full disk as either
+        raise DataError(f"{path}: cannot be written ({error})") from None
+    return packed
+
+
+def _is_ours(path):
+    try:
+        with import_h5py().File(path, "r") as file:
+            return file.attrs.get("format") == FORMAT
+    except DAMAGE:
+        return False
+
+
+def _read_split(journal, split, dataset, settings, received, progress):
+    """Append the lines of `dataset` that the journal does not hold yet."""
+    from tqdm import tqdm
+
+    if split not in journal.positions:
+        journal.append({"split": split, "position": 0,
+                        "skips": [dataclasses.asdict(skip) for skip in dataset.report.skips]})
+    reader, first = _Reader(dataset, settings), journal.positions[split]
+    with tqdm(total=len(dataset), initial=first, desc=f"reading {split}", unit="line",
+              disable=None if progress else True) as bar:
+        for index in range(first, len(dataset)):
+            record, pixels = reader.read(index)
+            journal.append({"split": split, "position": index + 1, **record}, pixels)
+            bar.update()
+            if received or index % _FLUSH_LINES == 0:
+                journal.flush()
+            if received:
+                raise Interrupted(received[0], journal.path)
+
+
+def _assemble(h5py, journal, path, datasets, settings, root, progress):
+    """Make the HDF5 file of a whole journal and put it in its place; returns `Packed`."""
+    from tqdm import tqdm
+
+    journal.flush()
+    temporary = f"{journal.path}.hdf5"
+    try:
+        with h5py.File(temporary, "w") as file:
+            file.attrs.update(root)
+            groups = {split: _Group(h5py, file, split, dataset, settings)
+                      for split, dataset in datasets.items()}
+            with tqdm(total=sum(journal.lines.values()), desc=f"writing {os.path.basename(path)}",
+                      unit="line", disable=None if progress else True) as bar:
+                for record, pixels, _ in journal.records():
+                    if "split" in record:
+                        groups[record["split"]].add(record, pixels)
+                        bar.update("line" in record)
+            for group in groups.values():
+                group.finish()
+            counts = {split: [int(file[split].attrs[name]) for name in ("lines", "skipped")]
+                      for split in datasets}
+        if {split: lines for split, (lines, _) in counts.items()} != journal.lines:
+            raise DataError(f"{journal.path}: changed while it was read")
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        size = os.path.getsize(temporary)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    return Packed({split: lines for split, (lines, _) in counts.items()},
+                  {split: skips for split, (_, skips) in counts.items()}, size)
