@@ -4,11 +4,60 @@ What comes with the library and what another installed package adds are found th
 entry points, each loaded when it is asked for.
 """
 
+import dataclasses
+import importlib.util
+from dataclasses import dataclass
 from importlib import metadata
 
 from .errors import ConfigError, UnknownNameError
+from .settings import from_mapping
 
-__all__ = ["Registry"]
+__all__ = ["NoSettings", "Plugin", "Registry", "Stage", "missing_packages"]
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """There is nothing to set."""
+
+
+class Plugin:
+    """What the classes behind a name share: settings, the files and the packages they take.
+
+    Attributes
+    ----------
+    config_class : type
+        Frozen dataclass of the settings; its numpydoc says what ``ocr list`` and the command
+        line tell about them. No field may be called name.
+    paths : tuple of str
+        Settings that name files (a path, or a tuple of them); they are stored relative to the
+        file that holds the settings.
+    """
+
+    config_class = NoSettings
+    paths = ()
+
+    @classmethod
+    def needs(cls, config):
+        """Return the packages that it takes besides NumPy; "a|b" where either will do."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A name of a registry and its settings (an instance of its `config_class`).
+
+    `Registry.stage` makes one.
+    """
+
+    name: str
+    settings: object
+
+
+def missing_packages(needed):
+    """Return those of `Plugin.needs` that are not installed here, comma-separated."""
+    return ", ".join(dict.fromkeys(
+        name.replace("|", " or ") for name in needed
+        if not any(importlib.util.find_spec(one) for one in name.split("|"))))
 
 
 class Registry:
@@ -78,6 +127,50 @@ class Registry:
                 raise ConfigError(f"{self.kind} {name!r} cannot be loaded from {point.value} "
                                   f"({error})") from error
         return self._entries[name]
+
+    def stage(self, name, settings=None, **more):
+        """Return the `Stage` of a name.
+
+        Parameters
+        ----------
+        name : str or Stage
+            A stage comes back with `more` changed in its settings.
+        settings : mapping or dataclass, optional
+            A mapping's types are checked; what it lacks takes the defaults.
+        **more
+            Settings by name, before those of the mapping.
+
+        Raises
+        ------
+        UnknownNameError
+            No such name; the known ones are listed.
+        ConfigError
+            An unknown setting, a wrong type or value, or settings of another class.
+        """
+        if isinstance(name, Stage):
+            name, settings = name.name, settings or name.settings
+        cls = self.get(name).config_class
+        if not dataclasses.is_dataclass(settings):
+            return Stage(name, from_mapping(cls, {**(settings or {}), **more}, name))
+        if not isinstance(settings, cls):
+            raise ConfigError(f"{name}: settings of another {self.kind} "
+                              f"({type(settings).__name__})")
+        if more:
+            kept = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+            settings = from_mapping(cls, {**kept, **more}, name)
+        return Stage(name, settings)
+
+    def from_dict(self, value):
+        """Return the `Stage` that `to_dict` stored: ``{"name": ..., "settings": {...}}``."""
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            raise ConfigError(f"a {self.kind} needs a name: {value!r}")
+        unknown = value.keys() - {"name", "settings"}
+        if unknown:
+            raise ConfigError(f"{self.kind} {value['name']}: unknown key {min(map(str, unknown))!r}"
+                              "; known here: name, settings")
+        return self.stage(value["name"], value.get("settings"))
 
     def names(self):
         """Return the sorted list of known names."""

@@ -6,12 +6,16 @@ nested mappings into them, and back, with errors that name the key.
 """
 
 import dataclasses
+import inspect
+import math
+import re
 import types
 import typing
 
 from .errors import ConfigError
 
-__all__ = ["from_mapping", "to_mapping", "read_yaml", "apply_overrides"]
+__all__ = ["from_mapping", "to_mapping", "read_yaml", "apply_overrides", "check_ranges",
+           "Setting", "describe"]
 
 
 def _convert(value, kind, where):
@@ -166,3 +170,82 @@ def apply_overrides(mapping, overrides):
                 raise ConfigError(f"override {override!r}: {parent!r} is no group of settings")
         place[last] = value
     return result
+
+
+def check_ranges(settings, where, **ranges):
+    """Raise `ConfigError` where a number of a settings dataclass is not finite or out of range.
+
+    Parameters
+    ----------
+    settings : dataclass
+    where : str
+        What the message begins with.
+    **ranges
+        Field -> (lowest, highest), either end included; None for a field passes. Fields that
+        are not named need only be finite.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        low, high = ranges.get(field.name, (-math.inf, math.inf))
+        # Whole numbers beyond these are of no use, and too large for floats.
+        finite = math.isfinite(value) if isinstance(value, float) else abs(value) < 2 ** 63
+        if not (finite and low <= value <= high):
+            wanted = ("a finite number" if math.isinf(low) and math.isinf(high)
+                      else f"at least {low:g}" if math.isinf(high)
+                      else f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}")
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            raise ConfigError(f"{where}: {field.name} must be {wanted}, not {shown[:40]}")
+
+
+class Setting(typing.NamedTuple):
+    """One setting as documentation tells it.
+
+    Attributes
+    ----------
+    name, type : str
+    default : object
+        `dataclasses.MISSING` where it must be given.
+    meaning : str
+        One line.
+    """
+
+    name: str
+    type: str
+    default: object
+    meaning: str
+
+
+def describe(cls):
+    """Return the `Setting` of each field of a settings dataclass, from its numpydoc.
+
+    A field that a subclass does not document has the words of the class it comes from.
+    """
+    told = {}
+    for one in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(one):
+            told.update(_attributes(inspect.getdoc(one) or "", one))
+    found = []
+    for field in dataclasses.fields(cls):
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        kind, meaning = told.get(field.name, ("", ""))
+        found.append(Setting(field.name, kind or str(field.type), default, meaning))
+    return found
+
+
+def _attributes(doc, cls):
+    """Return {name: (type, meaning)} of a docstring's section Attributes or Parameters."""
+    found = {}
+    if "__doc__" not in vars(cls):
+        return found
+    section = re.search(r"^(?:Attributes|Parameters)\n-+\n(.*?)(?=\n\w[^\n]*\n-+\n|\Z)", doc,
+                        re.DOTALL | re.MULTILINE)
+    for entry in re.finditer(r"^(\w[\w, ]*?)(?: *: *(.*))?\n((?:(?:    .*)?(?:\n|\Z))*)",
+                             section[1] + "\n" if section else "", re.MULTILINE):
+        meaning = " ".join(entry[3].split())
+        for name in entry[1].split(","):
+            found[name.strip()] = (entry[2] or "", meaning)
+    return found
