@@ -2,12 +2,13 @@
 
 import json
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 
 from .errors import DataError
 
-__all__ = ["atomic_path", "read_text", "write_text", "write_json"]
+__all__ = ["atomic_path", "check_regular", "read_text", "write_text", "write_json"]
 
 
 @contextmanager
@@ -38,6 +39,19 @@ def atomic_path(path):
         raise
 
 
+def check_regular(path):
+    """Raise `DataError` where `path` is a pipe, a device or a socket: reading may never end.
+
+    What is not there passes, and so does a folder: opening it says so.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(f"{path}: is a pipe or a device; expected a file")
+
+
 def read_text(path, missing):
     """Read a UTF-8 file, its line ends as they are; a byte order mark at the start is left out.
 
@@ -54,8 +68,9 @@ def read_text(path, missing):
     Raises
     ------
     DataError
-        It cannot be read, or is not UTF-8 (the line is named).
+        It cannot be read, is no file, or is not UTF-8 (the line is named).
     """
+    check_regular(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as source:
             return source.read()
