@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install tools clean
+.PHONY: demo test lint install tools test-tools clean
 
 # kenlm builds from source: it takes cmake, a C++ compiler and Python's headers.
 HEADERS := import os, sys, sysconfig; \
@@ -34,7 +34,23 @@ demo: install
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python experiments/demo.py
 
 test: install
-	$(BIN)/python -m pytest -q
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -q
+
+# What some tests need besides: a browser, KenLM's own programs, PyTorch. Without it they skip.
+test-tools: $(BIN)/lmplz
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y chromium; }
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install -q torch==2.13.0
+
+# Built from kenlm's source package, which holds them; its wheel does not.
+BOOST := libboost-program-options-dev libboost-system-dev libboost-thread-dev libboost-test-dev
+$(BIN)/lmplz: | $(VENV)/installed
+	@dpkg -s $(BOOST) >/dev/null 2>&1 || { apt-get update -q && apt-get install -q -y $(BOOST); }
+	rm -rf build/kenlm && mkdir -p build/kenlm/build
+	$(BIN)/python -m pip download -q --no-deps --no-binary :all: -d build/kenlm "kenlm<0.4"
+	tar xzf build/kenlm/kenlm-*.tar.gz -C build/kenlm --strip-components 1
+	cd build/kenlm/build && cmake .. -DKENLM_MAX_ORDER=6 -DBUILD_TESTING=OFF >/dev/null \
+	  && $(MAKE) lmplz build_binary >/dev/null
+	cp build/kenlm/build/bin/build_binary build/kenlm/build/bin/lmplz $(BIN)/
 
 lint: install
 	$(BIN)/ruff check ocr lm tests experiments
