@@ -1,14 +1,17 @@
 """Text files: read with clear errors; written atomically, so that nobody sees half a file."""
 
 import json
+import math
 import os
 import stat
 import tempfile
 from contextlib import contextmanager
+from typing import Any, NoReturn, Optional, Union
 
-from .errors import DataError
+from .errors import ConfigError, DataError, MissingDataError
 
-__all__ = ["atomic_path", "check_regular", "read_text", "write_text", "write_json"]
+__all__ = ["atomic_path", "check_regular", "check_writable", "read_text", "read_json",
+           "parse_json", "write_text", "write_json"]
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def atomic_path(path):
         raise
 
 
-def check_regular(path):
+def check_regular(path: Union[str, os.PathLike]) -> None:
     """Raise `DataError` where `path` is a pipe, a device or a socket: reading may never end.
 
     What is not there passes, and so does a folder: opening it says so.
@@ -52,14 +55,31 @@ def check_regular(path):
         raise DataError(f"{path}: is a pipe or a device; expected a file")
 
 
-def read_text(path, missing):
+def check_writable(path: Union[str, os.PathLike]) -> None:
+    """Raise `ConfigError` where `path` could not be written: before long work, not after it."""
+    path = os.fspath(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise ConfigError(f"{path}: a folder; name a file to write")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        # As long a name as atomic_path takes.
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.",
+                                        suffix=".tmp")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    os.close(handle)
+    os.unlink(name)
+
+
+def read_text(path: Union[str, os.PathLike], missing: Optional[Exception] = None) -> str:
     """Read a UTF-8 file, its line ends as they are; a byte order mark at the start is left out.
 
     Parameters
     ----------
     path : str
-    missing : Exception
-        Raised when there is no such file.
+    missing : Exception, optional
+        Raised when there is no such file; by default a `MissingDataError`.
 
     Returns
     -------
@@ -68,19 +88,76 @@ def read_text(path, missing):
     Raises
     ------
     DataError
-        It cannot be read, is no file, or is not UTF-8 (the line is named).
+        It cannot be read, is no regular file, or is not UTF-8 (the line is named).
     """
     check_regular(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as source:
             return source.read()
-    except FileNotFoundError:
-        raise missing from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise missing or MissingDataError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         line = error.object[:error.start].count(b"\n") + 1
         raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from None
+
+
+def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
+               error: type = DataError) -> Any:
+    """Read JSON of which every key and number is what it seems.
+
+    Parameters
+    ----------
+    text : str or bytes
+    where : str
+        File (and line), as named in the error.
+    kind : type
+        What it must hold: dict, list, or object for anything.
+    error : type
+        Class of the error.
+
+    Raises
+    ------
+    DataError
+        Or `error`: not JSON, cut short, nested too deeply, a key twice in one object, NaN,
+        infinity, a number of more than 300 digits, or not of `kind`.
+    """
+    def refuse(what: str) -> NoReturn:
+        raise ValueError(what)
+
+    def whole(digits: str) -> int:
+        # Python 3.11 refuses 4,301 digits, earlier ones take their time.
+        return int(digits) if len(digits) <= 300 else refuse(f"a number of {len(digits)} digits")
+
+    def real(digits: str) -> float:
+        value = float(digits)
+        return value if math.isfinite(value) else refuse(f"the number {digits[:20]}")
+
+    def unique(pairs: list) -> dict:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            refuse(f"the key {next(k for k in keys if keys.count(k) > 1)!r} twice")
+        return found
+
+    try:
+        value = json.loads(text, parse_int=whole, parse_float=real, object_pairs_hook=unique,
+                           parse_constant=lambda name: refuse(f"the number {name}"))
+    except RecursionError:
+        raise error(f"{where}: not JSON that can be read (nested too deeply)") from None
+    except ValueError as problem:
+        raise error(f"{where}: not JSON, or cut short ({problem})") from None
+    if not isinstance(value, kind):
+        name = {dict: "an object", list: "a list"}.get(kind, kind.__name__)
+        raise error(f"{where}: expected {name} of JSON, not {json.dumps(value)[:60]}")
+    return value
+
+
+def read_json(path: Union[str, os.PathLike], kind: type = dict,
+              missing: Optional[Exception] = None, error: type = DataError) -> Any:
+    """Read a JSON file; see `read_text` and `parse_json` for the parameters and errors."""
+    return parse_json(read_text(path, missing), str(path), kind, error)
 
 
 def write_text(path, text):

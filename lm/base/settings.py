@@ -2,71 +2,159 @@
 
 Every settings class of the library is a frozen dataclass of plain values
 (numbers, strings, booleans, lists, mappings, other settings). This module turns
-nested mappings into them, and back, with errors that name the key.
+nested mappings into them, and back, with errors that name the key. Types say what a
+value may be: ``Literal["adam", "adamw"]``, ``Annotated[int, Range(1)]``. What the settings
+mean is told from their docstrings by `lm.base.describe`.
 """
 
+import copy
 import dataclasses
 import inspect
 import math
-import re
-import types
+import reprlib
 import typing
+from collections.abc import Iterable
+from typing import Any, Callable, Optional
 
-from .errors import ConfigError
+from .describe import Setting, describe, listed
+from .errors import ConfigError, did_you_mean
+from .kinds import Range, is_union, nested_settings, type_name
+from .yaml_files import parse_yaml, read_yaml
 
-__all__ = ["from_mapping", "to_mapping", "read_yaml", "apply_overrides", "check_ranges",
-           "Setting", "describe"]
+__all__ = ["Range", "Setting", "Settings", "apply_overrides", "check_options", "check_ranges",
+           "describe", "from_mapping", "listed", "read_yaml", "setting_names", "to_mapping"]
+
+
+class Settings:
+    """Base of settings classes: also a value given in Python is checked by its field's type."""
+
+    def __post_init__(self):
+        for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
+            value = _convert(getattr(self, name), kind, f"{type(self).__name__}.{name}")
+            object.__setattr__(self, name, value)
+
+
+class _WrongType(ConfigError):
+    """A value is not of the setting's type (and not: of the type, but out of its range)."""
+
+
+def _shown(value):
+    """Return a value's repr, shortened."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 80
+    try:
+        return short.repr(value)
+    except ValueError:  # more digits than Python prints
+        return "a number of thousands of digits"
 
 
 def _convert(value, kind, where):
-    origin = typing.get_origin(kind)
-    if origin is typing.Union or origin is getattr(types, "UnionType", typing.Union):
-        members = typing.get_args(kind)
-        if value is None and type(None) in members:
-            return None
-        errors = []
-        for member in members:
-            if member is type(None):
-                continue
-            try:
-                return _convert(value, member, where)
-            except ConfigError as error:
-                errors.append(str(error))
-        raise ConfigError(errors[0])
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if kind is typing.Any or kind is inspect.Parameter.empty:
+        return value
+    if origin is typing.Annotated:
+        value = _convert(value, members[0], where)
+        for bounds in kind.__metadata__:
+            if isinstance(bounds, Range) and value is not None and value not in bounds:
+                raise ConfigError(f"{where} must be {bounds}, not {_shown(value)}")
+        return value
+    if is_union(origin):
+        return _convert_union(value, members, where)
+    if origin is typing.Literal:
+        if not isinstance(value, (str, int)) or isinstance(value, bool) or value not in members:
+            raise ConfigError(f"unknown {where} {_shown(value)}; known: "
+                              + ", ".join('""' if m == "" else str(m) for m in members)
+                              + did_you_mean(value, members))
+        return value
     if dataclasses.is_dataclass(kind):
         return from_mapping(kind, value, where)
-    if origin is tuple:
-        if isinstance(value, str) or not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where}: expected a list, not {value!r}")
-        members = typing.get_args(kind)
-        if len(members) == 2 and members[1] is Ellipsis:
-            members = (members[0],) * len(value)
-        if len(members) != len(value):
-            raise ConfigError(f"{where}: expected {len(members)} values, not {len(value)}")
-        return tuple(_convert(v, m, f"{where}[{i}]")
-                     for i, (v, m) in enumerate(zip(value, members)))
-    if kind is dict:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: expected a mapping, not {value!r}")
-        return dict(value)
-    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
+    if origin in (tuple, list):
+        return _convert_list(value, origin, members, where)
+    if kind in (dict, list, tuple) or origin is dict:
+        kind = origin or kind
+        if not isinstance(value, kind):
+            raise _WrongType(f"{where}: expected a {_LONG[kind]}, not {_shown(value)}")
+        if members:
+            return {_convert(k, members[0], where): _convert(v, members[1], f"{where}.{k}")
+                    for k, v in value.items()}
+        return kind(value)
+    return _convert_plain(value, kind, where)
+
+
+_LONG = {dict: "mapping", list: "list", tuple: "list"}
+
+
+def _convert_union(value, members, where):
+    if value is None and type(None) in members:
+        return None
+    members = [m for m in members if m is not type(None)]
+    wrong = None
+    for member in members:
+        try:
+            return _convert(value, member, where)
+        except _WrongType as error:
+            wrong = wrong or error
+    if len(members) > 1:
+        expected = " or ".join(type_name(m) for m in members)
+        raise _WrongType(f"{where}: expected {expected}, not {_shown(value)}")
+    raise wrong
+
+
+def _convert_list(value, origin, members, where):
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise _WrongType(f"{where}: expected a list, not {_shown(value)}")
+    if origin is list or (len(members) == 2 and members[1] is Ellipsis):
+        members = (members[0],) * len(value)
+    if len(members) != len(value):
+        raise ConfigError(f"{where}: expected {len(members)} values, not {len(value)}")
+    return origin(_convert(v, m, f"{where}[{i}]") for i, (v, m) in enumerate(zip(value, members)))
+
+
+def _convert_plain(value, kind, where):
+    if kind is float and not isinstance(value, bool):
         # YAML 1.1 reads 1e-3 as a string.
         try:
-            return float(value)
-        except ValueError:
-            pass
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+            number = float(value) if isinstance(value, (int, float, str)) else None
+        except (ValueError, OverflowError):
+            number = None
+        if number is not None:
+            if not math.isfinite(number):
+                raise ConfigError(f"{where} must be finite, not {_shown(value)}")
+            return number
+    elif kind is int and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= 2 ** 63:
+            raise ConfigError(f"{where}: {_shown(value)} is too large")
         return value
-    if kind in (str, bool) and isinstance(value, kind):
+    elif kind is str and isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{where}: holds a NUL character")
+    elif kind is not int and isinstance(kind, type) and isinstance(value, kind):
         return value
-    if kind is typing.Any:
-        return value
-    raise ConfigError(f"{where}: expected {getattr(kind, '__name__', kind)}, not {value!r}")
+    raise _WrongType(f"{where}: expected {type_name(kind)}, not {_shown(value)}")
 
 
-def from_mapping(cls, mapping, where=""):
+def setting_names(cls: type) -> list[str]:
+    """Return the dotted names of all settings of a settings class, nested ones too."""
+    hints = typing.get_type_hints(cls)
+    names = []
+    for field in dataclasses.fields(cls):
+        if field.init:
+            names.append(field.name)
+            nested = nested_settings(hints[field.name])
+            names += [f"{field.name}.{n}" for n in setting_names(nested)] if nested else []
+    return names
+
+
+def _unknown(cls, key, where):
+    path = f"{where}.{key}" if where else str(key)
+    names = setting_names(cls)
+    # The same name in another group is what is meant more often than one spelt like it.
+    same = [n for n in names if n.rpartition(".")[2] == key]
+    near = f" (did you mean {same[0]!r}?)" if same else did_you_mean(key, names)
+    known = ", ".join(f.name for f in dataclasses.fields(cls) if f.init)
+    return ConfigError(f"unknown setting {_shown(path)}{near}; known here: {known}")
+
+
+def from_mapping(cls: type, mapping: Optional[dict], where: str = "") -> Any:
     """Build the settings class `cls` from a mapping.
 
     Parameters
@@ -85,8 +173,8 @@ def from_mapping(cls, mapping, where=""):
     Raises
     ------
     ConfigError
-        Unknown key (the known ones are listed), wrong type, missing required key,
-        or whatever the class itself refuses.
+        Unknown key (the nearest and the known ones are named), wrong type, a number out of its
+        range or not finite, missing required key, or whatever the class itself refuses.
     """
     if dataclasses.is_dataclass(mapping) and isinstance(mapping, cls):
         return mapping
@@ -94,15 +182,14 @@ def from_mapping(cls, mapping, where=""):
         mapping = {}
     name = where or cls.__name__
     if not isinstance(mapping, dict):
-        raise ConfigError(f"{name}: expected a mapping, not {mapping!r}")
+        raise _WrongType(f"{name}: expected a mapping, not {_shown(mapping)}")
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     values = {}
     for key, value in mapping.items():
-        path = f"{where}.{key}" if where else str(key)
         if key not in fields:
-            raise ConfigError(f"unknown setting {path!r}; known here: {', '.join(fields)}")
-        values[key] = _convert(value, hints[key], path)
+            raise _unknown(cls, key, where)
+        values[key] = _convert(value, hints[key], f"{where}.{key}" if where else str(key))
     for key, field in fields.items():
         if (key not in values and field.default is dataclasses.MISSING
                 and field.default_factory is dataclasses.MISSING):
@@ -110,7 +197,42 @@ def from_mapping(cls, mapping, where=""):
     return cls(**values)
 
 
-def to_mapping(settings):
+def check_options(function: Callable, options: dict, what: str) -> dict:
+    """Check the keyword options that a function is to be called with by its annotations.
+
+    Parameters
+    ----------
+    function : callable
+        Parameters without annotation take anything.
+    options : dict
+    what : str
+        What has the options, in errors: ``"data source 'table'"``.
+
+    Returns
+    -------
+    dict
+        The options, converted as `from_mapping` does.
+
+    Raises
+    ------
+    ConfigError
+        Unknown option (the nearest and the known ones are named), wrong type, number out of its
+        range, required option missing.
+    """
+    known = inspect.signature(function).parameters
+    hints = typing.get_type_hints(function, include_extras=True)
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{what} has no option {_shown(option)}"
+                              f"{did_you_mean(option, known)}; known: {', '.join(known)}")
+    missing = [name for name, p in known.items() if p.default is p.empty and name not in options]
+    if missing:
+        raise ConfigError(f"{what} needs the option(s) {', '.join(missing)}")
+    return {name: _convert(value, hints.get(name, Any), f"{what}: {name}")
+            for name, value in options.items()}
+
+
+def to_mapping(settings: Any) -> Any:
     """Return settings as nested plain dicts and lists, ready for YAML or JSON."""
     def plain(value):
         if dataclasses.is_dataclass(value):
@@ -123,45 +245,23 @@ def to_mapping(settings):
     return plain(settings)
 
 
-def read_yaml(path):
-    """Read a YAML file that holds one mapping; `ConfigError` names the file and line."""
-    import yaml
-
-    try:
-        with open(path, encoding="utf-8") as source:
-            value = yaml.safe_load(source)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings")
-    return value
-
-
-def apply_overrides(mapping, overrides):
+def apply_overrides(mapping: dict, overrides: Iterable[str]) -> dict:
     """Return a copy of `mapping` with ``"a.b=value"`` strings applied (values are YAML).
 
     >>> apply_overrides({"model": {"name": "small"}}, ["model.name=base", "seed=3"])
     {'model': {'name': 'base'}, 'seed': 3}
     """
-    import copy
-
-    import yaml
-
     result = copy.deepcopy(mapping)
     for override in overrides:
         key, equals, text = override.partition("=")
-        if not equals or not key.strip():
+        *parents, last = key.strip().split(".")
+        if not equals or not all([*parents, last]):
             raise ConfigError(f"override {override!r} is not of the form key=value")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"override {override!r}: the value is not YAML") from None
+            value = parse_yaml(text)
+        except ConfigError as error:
+            raise ConfigError(f"override {override!r}: the value is not YAML ({error})") from None
         place = result
-        *parents, last = key.strip().split(".")
         for parent in parents:
             if place.get(parent) is None:
                 place[parent] = {}
@@ -197,55 +297,3 @@ def check_ranges(settings, where, **ranges):
                       else f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}")
             shown = f"{value:g}" if isinstance(value, float) else str(value)
             raise ConfigError(f"{where}: {field.name} must be {wanted}, not {shown[:40]}")
-
-
-class Setting(typing.NamedTuple):
-    """One setting as documentation tells it.
-
-    Attributes
-    ----------
-    name, type : str
-    default : object
-        `dataclasses.MISSING` where it must be given.
-    meaning : str
-        One line.
-    """
-
-    name: str
-    type: str
-    default: object
-    meaning: str
-
-
-def describe(cls):
-    """Return the `Setting` of each field of a settings dataclass, from its numpydoc.
-
-    A field that a subclass does not document has the words of the class it comes from.
-    """
-    told = {}
-    for one in reversed(cls.__mro__):
-        if dataclasses.is_dataclass(one):
-            told.update(_attributes(inspect.getdoc(one) or "", one))
-    found = []
-    for field in dataclasses.fields(cls):
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        kind, meaning = told.get(field.name, ("", ""))
-        found.append(Setting(field.name, kind or str(field.type), default, meaning))
-    return found
-
-
-def _attributes(doc, cls):
-    """Return {name: (type, meaning)} of a docstring's section Attributes or Parameters."""
-    found = {}
-    if "__doc__" not in vars(cls):
-        return found
-    section = re.search(r"^(?:Attributes|Parameters)\n-+\n(.*?)(?=\n\w[^\n]*\n-+\n|\Z)", doc,
-                        re.DOTALL | re.MULTILINE)
-    for entry in re.finditer(r"^(\w[\w, ]*?)(?: *: *(.*))?\n((?:(?:    .*)?(?:\n|\Z))*)",
-                             section[1] + "\n" if section else "", re.MULTILINE):
-        meaning = " ".join(entry[3].split())
-        for name in entry[1].split(","):
-            found[name.strip()] = (entry[2] or "", meaning)
-    return found

@@ -1,21 +1,22 @@
 """Settings of an experiment: what a YAML file given to ``ocr train`` holds."""
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Annotated, Literal, Optional
 
-from lm.base.errors import ConfigError
+from lm.base.settings import Range, Settings
 from lm.normalisation import check_rules
 
 from ..image import AugmentConfig, PreprocessConfig
 
 __all__ = ["DataConfig", "ModelConfig", "TrainingConfig", "ExperimentConfig"]
 
-OPTIMISERS = ("adam", "adamw")
-SCHEDULES = ("cosine", "plateau", "constant")
+_Count = Annotated[int, Range(1)]
+_Whole = Annotated[int, Range(0)]
+_Amount = Annotated[float, Range(0)]
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Settings):
     """Where the lines come from.
 
     Attributes
@@ -44,15 +45,23 @@ class DataConfig:
     normalise: tuple[str, ...] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         object.__setattr__(self, "normalise", check_rules(self.normalise))
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Settings):
     """Network by name, and the settings that differ from its preset's.
 
-    `pretrained` is "", "imagenet" (the model zoo's ResNet34 v1), or a file: Gluon ``.params``,
-    or a torchvision ResNet34 state dict (``.pth``, ``.pt``).
+    Attributes
+    ----------
+    name : str
+        A registered network (``ocr list``).
+    options : dict
+        Settings of that network (``ocr settings NAME``).
+    pretrained : str
+        "", "imagenet" (the model zoo's ResNet34 v1), or a file: Gluon ``.params``, or a
+        torchvision ResNet34 state dict (``.pth``, ``.pt``).
     """
 
     name: str = "small"
@@ -61,12 +70,15 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """How the network is trained.
 
     Attributes
     ----------
-    epochs, batch_size : int
+    epochs : int
+        Times that every training line is seen.
+    batch_size : int
+        Lines of one step.
     optimiser : {"adam", "adamw"}
         adamw applies `weight_decay` apart from the gradient, on weights alone.
     learning_rate : float
@@ -74,10 +86,13 @@ class TrainingConfig:
     final_learning_rate : float
         Share of the peak at which the cosine ends, or below which plateau does not go.
     warmup_steps : int
+        Steps over which the rate rises to its peak.
     schedule : {"cosine", "plateau", "constant"}
+        How the rate falls after the warm-up.
     plateau_patience, plateau_factor :
         After so many validations without a better CER the rate is multiplied by the factor.
     weight_decay : float
+        Share of each weight taken off a step, times the rate; 0 for none.
     clip : float
         Largest global gradient norm; 0 for none.
     shortcut_weight : float
@@ -94,6 +109,7 @@ class TrainingConfig:
     validate_every : int
         Epochs between validations.
     seed : int
+        Of the weights drawn, the order of lines and their distortions.
     device : str
         "auto", "cpu", "gpu" or "gpu:0,1" (the batch is split over several).
     workers : int
@@ -114,58 +130,41 @@ class TrainingConfig:
         the statistics it has.
     """
 
-    epochs: int = 30
-    batch_size: int = 12
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 0.02
-    warmup_steps: int = 300
-    schedule: str = "cosine"
-    plateau_patience: int = 4
-    plateau_factor: float = 0.3
-    weight_decay: float = 1e-4
-    clip: float = 5.0
-    shortcut_weight: float = 0.3
-    ema: float = 0.998
+    epochs: _Count = 30
+    batch_size: _Count = 12
+    optimiser: Literal["adam", "adamw"] = "adamw"
+    learning_rate: Annotated[float, Range(above=0)] = 1e-3
+    final_learning_rate: Annotated[float, Range(0, 1)] = 0.02
+    warmup_steps: _Whole = 300
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    plateau_patience: _Whole = 4
+    plateau_factor: Annotated[float, Range(above=0, below=1)] = 0.3
+    weight_decay: _Amount = 1e-4
+    clip: _Amount = 5.0
+    shortcut_weight: _Amount = 0.3
+    ema: Annotated[float, Range(0, below=1)] = 0.998
     ema_warmup: bool = True
-    patience: int = 0
-    validate_every: int = 1
-    seed: int = 1
+    patience: _Whole = 0
+    validate_every: _Count = 1
+    seed: Annotated[int, Range(0, 2 ** 31 - 1)] = 1
     device: str = "auto"
-    workers: int = 1
-    checkpoint_minutes: float = 5.0
-    log_images: int = 8
+    workers: _Whole = 1
+    checkpoint_minutes: _Amount = 5.0
+    log_images: _Whole = 8
     initial_checkpoint: Optional[str] = None
     initial_partial: bool = False
     freeze: tuple[str, ...] = ()
 
-    def __post_init__(self):
-        for name in ("epochs", "batch_size", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"training: {name} must be at least 1")
-        for name in ("warmup_steps", "patience", "workers", "plateau_patience", "weight_decay",
-                     "clip", "shortcut_weight", "log_images", "checkpoint_minutes"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"training: {name} must not be negative")
-        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"training: unknown {name} {getattr(self, name)!r}; "
-                                  f"known: {', '.join(known)}")
-        if not self.learning_rate > 0 or not 0 <= self.final_learning_rate <= 1:
-            raise ConfigError("training: learning_rate must be positive and "
-                              "final_learning_rate in 0..1")
-        if not 0 <= self.ema < 1 or not 0 < self.plateau_factor < 1:
-            raise ConfigError("training: ema must lie in 0..1 and plateau_factor inside 0..1")
-
 
 @dataclass(frozen=True)
-class ExperimentConfig:
+class ExperimentConfig(Settings):
     """All of an experiment; stored in each of its checkpoints.
 
     Attributes
     ----------
     output : str
         Folder of checkpoints and logs.
+    data : DataConfig
     alphabet : str
         "data" (the training transcripts' characters), a preset ("iam", "ascii"), a file of
         characters, or a checkpoint (``.ckpt``) to take its alphabet over.

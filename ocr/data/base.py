@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lm.base.errors import DataError
 from lm.base.plugins import Registry
+from lm.base.settings import check_options
 
 from ..image.load import image_file, load_grey
 
@@ -216,23 +217,10 @@ def open_dataset(source, **options):
     UnknownNameError
         No such source.
     ConfigError
-        An option the source does not have.
+        An option the source does not have, or of another type than the source says.
     """
-    import inspect
-
-    from lm.base.errors import ConfigError
-
     factory = DATASETS.get(source)
-    known = inspect.signature(factory).parameters
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"data source {source!r} has no option {option!r}; "
-                              f"known: {', '.join(known)}")
-    missing = [name for name, p in known.items()
-               if p.default is p.empty and name not in options]
-    if missing:
-        raise ConfigError(f"data source {source!r} needs the option(s) {', '.join(missing)}")
-    return factory(**options)
+    return factory(**check_options(factory, options, f"data source {source!r}"))
 
 
 def list_datasets():

@@ -211,8 +211,9 @@ def test_list_and_help():
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["train", "--config", "none.yaml"], "none.yaml: cannot be read"),
-    (["train", "--config", "bad.yaml"], "unknown setting 'epochs'; known here: output"),
+    (["train", "--config", "none.yaml"], "none.yaml: no such file"),
+    (["train", "--config", "bad.yaml"],
+     "unknown setting 'epochs' (did you mean 'training.epochs'?); known here: output"),
     (["train"], "the following arguments are required: --config"),
     (["trian"], "invalid choice: 'trian'"),
     (["evaluate", "--checkpoint", "none.ckpt"], "none.ckpt: no such checkpoint"),

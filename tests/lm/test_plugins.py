@@ -57,7 +57,7 @@ def test_settings_are_described_by_their_docstrings():
     told = {s.name: s for s in describe(NamedSize)}
     assert told["width"] == ("width", "int", dataclasses.MISSING, "Pixels, not inches.")
     assert told["height"] == ("height", "int", 3, "Pixels, not inches.")
-    assert told["share"].type == "float or None" and told["title"].meaning == "Its name."
+    assert told["share"].type == "float" and told["title"].meaning == "Its name."
     assert describe(NoSettings) == []
 
 
