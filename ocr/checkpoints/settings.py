@@ -51,22 +51,26 @@ class DataConfig(Settings):
 
 @dataclass(frozen=True)
 class ModelConfig(Settings):
-    """Network by name, and the settings that differ from its preset's.
+    """The network.
 
     Attributes
     ----------
     name : str
         A registered network (``ocr list``).
     options : dict
-        Settings of that network (``ocr settings NAME``).
+        Settings of that network that differ from its preset's (``ocr settings NAME``).
     pretrained : str
-        "", "imagenet" (the model zoo's ResNet34 v1), or a file: Gluon ``.params``, or a
-        torchvision ResNet34 state dict (``.pth``, ``.pt``).
+        What the body starts from: "" (random weights), "imagenet" (what gluoncv's model zoo has
+        for it), or a file: Gluon ``.params``, or a torchvision state dict (``.pth``, ``.pt``).
+    pretrained_required : bool
+        Whether to stop where the model zoo cannot be reached, instead of starting from random
+        weights.
     """
 
     name: str = "small"
     options: dict = field(default_factory=dict)
     pretrained: str = ""
+    pretrained_required: bool = True
 
 
 @dataclass(frozen=True)

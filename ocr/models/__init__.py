@@ -4,9 +4,9 @@ from .captcha import Captcha, CaptchaConfig
 from .cnn_bilstm import CNNBiLSTM, CNNBiLSTMConfig
 from .densenet import DenseNet, DenseNetConfig
 from .flor import Flor, FlorConfig
-from .registry import MODELS, get_model, list_models
+from .registry import MODELS, build_network, get_model, list_models
 from .shixin import ShiXin, ShiXinConfig
 
 __all__ = ["CNNBiLSTM", "CNNBiLSTMConfig", "Captcha", "CaptchaConfig", "DenseNet",
            "DenseNetConfig", "Flor", "FlorConfig", "MODELS", "ShiXin", "ShiXinConfig",
-           "get_model", "list_models"]
+           "build_network", "get_model", "list_models"]

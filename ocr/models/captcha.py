@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from lm.base.errors import ConfigError
-from lm.base.settings import from_mapping
 
 from ..base.backend import mx, nn
-from .masking import LineNetwork, check_settings, column_mask, columns, relu
+from .masking import LineNetwork, NetworkSettings, Share, Size, column_mask, columns, relu
 from .recurrent import BiLSTM
+from .registry import Preset
 
 __all__ = ["Captcha", "CaptchaConfig"]
 
 
 @dataclass(frozen=True)
-class CaptchaConfig:
+class CaptchaConfig(NetworkSettings):
     """Shape of a `Captcha`.
 
     Attributes
@@ -32,15 +32,15 @@ class CaptchaConfig:
         Of the BiLSTMs' inputs.
     """
 
-    height: int = 50
-    channels: tuple[int, ...] = (32, 64)
-    dense: int = 64
-    dense_dropout: float = 0.2
-    hidden: tuple[int, ...] = (128, 64)
-    dropout: float = 0.25
+    height: Size = 50
+    channels: tuple[Size, ...] = (32, 64)
+    dense: Size = 64
+    dense_dropout: Share = 0.2
+    hidden: tuple[Size, ...] = (128, 64)
+    dropout: Share = 0.25
 
     def __post_init__(self):
-        check_settings(self, ("channels", "dense", "hidden"), ("dense_dropout", "dropout"))
+        super().__post_init__()
         if len(self.channels) != 2:
             raise ConfigError(f"model: channels needs 2 values, not {len(self.channels)}")
         if self.height < 4:
@@ -94,6 +94,5 @@ class Captcha(LineNetwork):
         return F.transpose(self.output(x), axes=(1, 0, 2)), frames
 
 
-def build(num_classes, **overrides):
-    """`Captcha` as published: height 50, 434,261 parameters for 21 classes."""
-    return Captcha(num_classes, from_mapping(CaptchaConfig, overrides, "model"))
+#: `Captcha` as published: height 50, 434,261 parameters for 21 classes.
+build = Preset(Captcha, CaptchaConfig)

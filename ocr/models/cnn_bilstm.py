@@ -2,30 +2,38 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated, Literal, Optional
 
 from lm.base.errors import ConfigError, ModelError
-from lm.base.settings import from_mapping, to_mapping
+from lm.base.settings import Range
 
-from ..base.backend import gluon, nn
-from .masking import LineNetwork, column_mask, relu
+from ..base.backend import gluon, mx, nn
+from .masking import Count, LineNetwork, NetworkSettings, Share, Size, column_mask, relu
 from .recurrent import BiLSTM
+from .registry import Preset
+from .zoo import cut_body
 
 __all__ = ["CNNBiLSTM", "CNNBiLSTMConfig"]
 
-COLUMNS = ("flatten", "max", "reshape")
+_Few = Annotated[int, Range(0, 200)]
+_Pixels = Annotated[int, Range(1, 100_000)]
 
 
 @dataclass(frozen=True)
-class CNNBiLSTMConfig:
+class CNNBiLSTMConfig(NetworkSettings):
     """Shape of a `CNNBiLSTM`.
 
     Attributes
     ----------
     height : int
         Input height in pixels.
-    body_channels, body_blocks : int
-        Channels of the stem and of the first residual stage, and its number of blocks.
-        64 and 3 are those of ResNet34 v1, whose ImageNet weights then fit.
+    body : str
+        ResNet of gluoncv's model zoo whose beginning is the network's: its stem and its first
+        residual stage (`ocr.models.zoo.list_bodies`). The bottleneck blocks of ResNet50 and
+        deeper make four times the stem's channels.
+    body_channels, body_blocks : int or None
+        Channels of the stem and blocks of the stage; None for those of the zoo, whose ImageNet
+        weights then fit. Only the ResNets v1 come with more channels or blocks, or other ones.
     num_downsamples : int
         Number of scales: stride 4, 8, ...
     downsampler_convs : int
@@ -56,47 +64,37 @@ class CNNBiLSTMConfig:
         trained network given more of them (``initial_partial``) begins as it was.
     """
 
-    height: int = 64
-    body_channels: int = 64
-    body_blocks: int = 3
-    num_downsamples: int = 2
-    downsampler_convs: int = 2
-    scale_channels: tuple[int, ...] = (64,)
-    scale_blocks: tuple[int, ...] = (0,)
-    frame_pooling: tuple[int, ...] = ()
-    columns: str = "flatten"
-    chunks: int = 160
-    chunk_width: int = 800
-    hidden: tuple[int, ...] = (256, 256)
-    layers: int = 2
-    dropout: float = 0.5
+    may_be_empty = ("scale_channels", "scale_blocks", "frame_pooling")
+
+    height: Size = 64
+    body: str = "resnet34_v1"
+    body_channels: Optional[Size] = None
+    body_blocks: Optional[Count] = None
+    num_downsamples: Annotated[int, Range(1, 6)] = 2
+    downsampler_convs: _Few = 2
+    scale_channels: tuple[Size, ...] = (64,)
+    scale_blocks: tuple[_Few, ...] = (0,)
+    frame_pooling: tuple[Annotated[int, Range(1, 2)], ...] = ()
+    columns: Literal["flatten", "max", "reshape"] = "flatten"
+    chunks: _Pixels = 160
+    chunk_width: _Pixels = 800
+    hidden: tuple[Size, ...] = (256, 256)
+    layers: Count = 2
+    dropout: Share = 0.5
     shortcut: bool = False
     last_gamma: bool = False
 
     def __post_init__(self):
+        super().__post_init__()
         scales = self.num_downsamples
-        if scales < 1:
-            raise ConfigError("model: num_downsamples must be at least 1")
         for name, wanted in (("scale_channels", scales - 1), ("scale_blocks", scales - 1),
                              ("pooling", scales - 1), ("hidden", scales)):
             if (given := len(getattr(self, name))) != wanted:
                 name = {"pooling": "frame_pooling"}.get(name, name)
                 raise ConfigError(f"model: {name} needs {wanted} values for num_downsamples="
                                   f"{scales}, not {given}")
-        if self.columns not in COLUMNS:
-            raise ConfigError(f"model: unknown columns {self.columns!r}; "
-                              f"known: {', '.join(COLUMNS)}")
-        for name in ("body_channels", "body_blocks", "layers", "chunks", "chunk_width"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model: {name} must be at least 1")
-        if not {1, 2}.issuperset(self.frame_pooling):
-            raise ConfigError("model: frame_pooling must be 1 or 2 for each further scale")
         if self.columns == "reshape" and 1 in self.frame_pooling:
             raise ConfigError("model: the columns 'reshape' need frame_pooling 2")
-        if min(self.hidden) < 1 or min(self.scale_channels, default=1) < 1:
-            raise ConfigError("model: hidden and scale_channels must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError("model: dropout must lie in 0..1")
         least = 4 * 2 ** (scales - 1)
         if self.height < least:
             raise ConfigError(f"model: height {self.height} is less than {least}, what is left of "
@@ -118,28 +116,59 @@ class CNNBiLSTMConfig:
 
 
 class _Residual(gluon.HybridBlock):
-    """ResNet v1 basic block, stride 1, whose result is masked beyond each line's end."""
+    """Residual block v1 of stride 1, whose result is masked beyond each line's end.
 
-    def __init__(self, in_channels, channels, last_gamma=False, **kwargs):
+    Parameters
+    ----------
+    convs, norms : list of Block
+        Its convolutions, each with the batch norm behind it; all but the last are rectified.
+    project : Block, optional
+        What makes the input's channels those of the result.
+    last_gamma : bool
+        The last norm's scale starts at 0: the block as an identity.
+    """
+
+    def __init__(self, convs, norms, project=None, last_gamma=False, **kwargs):
         super().__init__(**kwargs)
-        with self.name_scope():
-            self.conv1 = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=in_channels)
-            self.norm1 = nn.BatchNorm(in_channels=channels)
-            self.conv2 = nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=channels)
-            self.norm2 = nn.BatchNorm(in_channels=channels,
-                                      gamma_initializer="zeros" if last_gamma else "ones")
-            self.project = None
-            if in_channels != channels:
-                self.project = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)
+        self._layers = list(zip(convs, norms))
+        for number, (conv, norm) in enumerate(self._layers, 1):
+            setattr(self, f"conv{number}", conv)
+            setattr(self, f"norm{number}", norm)
+        self.project = project
+        if last_gamma:
+            norms[-1].gamma.init = mx.init.Zero()
 
     def hybrid_forward(self, F, x, frames):
-        y = relu(F, self.norm1(self.conv1(x)))
-        mask = column_mask(F, y, frames)
-        y = y * mask
-        y = self.norm2(self.conv2(y))
+        # One mask for each number of channels: see `column_mask`.
+        masks = {}
+
+        def masked(features, channels):
+            if channels not in masks:
+                masks[channels] = column_mask(F, features, frames)
+            return features * masks[channels]
+
+        y, channels = x, None
+        for conv, norm in self._layers:
+            if channels:
+                y = relu(F, y)
+                if conv._kwargs["kernel"] != (1, 1):
+                    y = masked(y, channels)
+            y, channels = norm(conv(y)), conv._channels
         if self.project is not None:
             x = self.project(x)
-        return relu(F, x + y) * mask
+        return masked(relu(F, x + y), channels)
+
+
+def _basic_block(in_channels, channels, last_gamma):
+    """A block of two convolutions, as in ResNet34, but for a projection without a batch norm."""
+    convs, norms = [], []
+    for size in (in_channels, channels):
+        convs.append(nn.Conv2D(channels, 3, padding=1, use_bias=False, in_channels=size))
+        norms.append(nn.BatchNorm(in_channels=channels))
+    project = None
+    if in_channels != channels:
+        project = nn.Conv2D(channels, 1, use_bias=False, in_channels=in_channels)
+    return _Residual(convs, norms, project, last_gamma)
 
 
 class _Downsampler(gluon.HybridBlock):
@@ -159,7 +188,7 @@ class _Downsampler(gluon.HybridBlock):
                 self.norms.add(nn.BatchNorm(in_channels=channels))
             pooled = channels if convs else in_channels
             for i in range(blocks):
-                self.blocks.add(_Residual(pooled if i == 0 else channels, channels, last_gamma))
+                self.blocks.add(_basic_block(channels if i else pooled, channels, last_gamma))
             self.out_channels = channels if convs or blocks else in_channels
 
     def hybrid_forward(self, F, x, frames, coarse_frames):
@@ -175,8 +204,9 @@ class _Downsampler(gluon.HybridBlock):
 class CNNBiLSTM(LineNetwork):
     """Line recogniser: truncated ResNet, features at several scales, a BiLSTM on each.
 
-    The body is ResNet34's beginning (7x7 stride-2 convolution on one channel, batch norm,
-    ReLU, max-pool, first residual stage: stride 4). Each further scale halves both sides.
+    The body is the beginning of a ResNet of gluoncv's model zoo (7x7 stride-2 convolution on
+    one channel, batch norm, ReLU, max-pool, first residual stage: stride 4). Each further scale
+    halves both sides.
     Every scale's columns run through their own stack of BiLSTMs; the hidden states are
     concatenated and a dense layer gives the logits. One frame is one column of the coarsest
     scale; finer columns are taken two (four, ...) a frame.
@@ -200,13 +230,15 @@ class CNNBiLSTM(LineNetwork):
     def __init__(self, num_classes, config, **kwargs):
         stride = config.chunk_width if config.columns == "reshape" else config.stride
         super().__init__(num_classes, config, stride, **kwargs)
-        channels = config.body_channels
         with self.name_scope():
-            self.stem = nn.Conv2D(channels, 7, strides=2, padding=3, use_bias=False, in_channels=1)
-            self.stem_norm = nn.BatchNorm(in_channels=channels)
+            body = cut_body(config.body, config.body_channels, config.body_blocks)
+            self.stem, self.stem_norm, channels = body.stem, body.norm, body.channels
             self.body = nn.HybridSequential()
-            for _ in range(config.body_blocks):
-                self.body.add(_Residual(channels, channels, config.last_gamma))
+            for convs, norms, project in body.blocks:
+                self.body.add(_Residual(convs, norms, project, config.last_gamma))
+            #: The model zoo's names of the body's parameters, by our structural ones.
+            self.zoo_names = {ours: body.names[parameter.name] for ours, parameter
+                              in self._collect_params_with_prefix().items()}
             self.downsamplers = nn.HybridSequential()
             self.encoders = nn.HybridSequential()
             # Heights as the layers make them: ceil for stem and max-pool, floor between scales.
@@ -277,6 +309,24 @@ class CNNBiLSTM(LineNetwork):
                 x = F.reshape(x, shape=(0, 0, -3))
         return F.transpose(x, axes=(1, 0, 2))
 
+    def features(self, F, x, columns):
+        """Return the body's features of images (N, 1, H, W): (N, C, H / 4, W / 4).
+
+        They are 0 beyond each line's `columns` (N,), which are W / 4 at most.
+        """
+        deep = isinstance(self.stem, nn.HybridSequential)
+        for number, layer in enumerate(self.stem if deep else [self.stem]):
+            if number and isinstance(layer, nn.Conv2D):
+                x = x * column_mask(F, x, 2 * columns)
+            x = layer(x)
+        x = relu(F, self.stem_norm(x))
+        # No mask is needed before: a line's last pooled column reads nothing beyond its end.
+        x = F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
+        x = x * column_mask(F, x, columns)
+        for block in self.body:
+            x = block(x, columns)
+        return x
+
     def hybrid_forward(self, F, x, widths):
         config = self.config
         # Columns up to the next multiple of the stride belong to the line: they are paper.
@@ -286,12 +336,7 @@ class CNNBiLSTM(LineNetwork):
         else:
             frames = F.ceil(widths / config.stride)
             fine = frames * (config.stride // 4)
-        x = relu(F, self.stem_norm(self.stem(x)))
-        # No mask is needed before: a line's last pooled column reads nothing beyond its end.
-        x = F.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
-        x = x * column_mask(F, x, fine)
-        for block in self.body:
-            x = block(x, fine)
+        x = self.features(F, x, fine)
         states = []
         for scale, encoder in enumerate(self.encoders):
             if scale > 0:
@@ -313,23 +358,14 @@ class CNNBiLSTM(LineNetwork):
         return logits, frames, F.transpose(short, axes=(0, 2, 1))
 
 
-def _preset(**defaults):
-    def build(num_classes, **overrides):
-        config = from_mapping(CNNBiLSTMConfig, {**to_mapping(CNNBiLSTMConfig(**defaults)),
-                                                **overrides}, "model")
-        return CNNBiLSTM(num_classes, config)
-
-    build.__doc__ = f"`CNNBiLSTM` with {defaults}."
-    return build
-
-
 #: The published network: 60x800 boxes, 160 frames of 1.25 columns, 512x2 BiLSTMs.
-original = _preset(height=60, columns="reshape", hidden=(512, 512), layers=2, dropout=0.5)
+original = Preset(CNNBiLSTM, CNNBiLSTMConfig, height=60, columns="reshape", hidden=(512, 512),
+                  layers=2, dropout=0.5)
 #: ResNet34's first stage with a deeper coarse scale; for a GPU or a patient CPU.
-base = _preset(height=64, body_channels=64, body_blocks=3, downsampler_convs=0,
-        scale_channels=(128,), scale_blocks=(3,), columns="max", hidden=(128, 256), layers=2,
-        dropout=0.4, shortcut=True)
+base = Preset(CNNBiLSTM, CNNBiLSTMConfig, height=64, downsampler_convs=0, scale_channels=(128,),
+              scale_blocks=(3,), columns="max", hidden=(128, 256), layers=2, dropout=0.4,
+              shortcut=True)
 #: Trains on two CPU cores.
-small = _preset(height=64, body_channels=32, body_blocks=2, downsampler_convs=0,
-        scale_channels=(96,), scale_blocks=(3,), columns="max", hidden=(64, 192), layers=2,
-        dropout=0.3, shortcut=True)
+small = Preset(CNNBiLSTM, CNNBiLSTMConfig, height=64, body_channels=32, body_blocks=2,
+               downsampler_convs=0, scale_channels=(96,), scale_blocks=(3,), columns="max",
+               hidden=(64, 192), layers=2, dropout=0.3, shortcut=True)

@@ -3,16 +3,25 @@
 from dataclasses import dataclass
 
 from lm.base.errors import ConfigError
-from lm.base.settings import from_mapping
 
 from ..base.backend import gluon, nn
-from .masking import LineNetwork, check_settings, column_mask, columns, relu
+from .masking import (
+    Count,
+    LineNetwork,
+    NetworkSettings,
+    Share,
+    Size,
+    column_mask,
+    columns,
+    relu,
+)
+from .registry import Preset
 
 __all__ = ["DenseNet", "DenseNetConfig"]
 
 
 @dataclass(frozen=True)
-class DenseNetConfig:
+class DenseNetConfig(NetworkSettings):
     """Shape of a `DenseNet`.
 
     Attributes
@@ -30,16 +39,15 @@ class DenseNetConfig:
         In the transitions.
     """
 
-    height: int = 32
-    stem_channels: int = 64
-    block_layers: tuple[int, ...] = (8, 8, 8)
-    growth: int = 8
-    transition_channels: int = 128
-    dropout: float = 0.2
+    height: Size = 32
+    stem_channels: Size = 64
+    block_layers: tuple[Count, ...] = (8, 8, 8)
+    growth: Size = 8
+    transition_channels: Size = 128
+    dropout: Share = 0.2
 
     def __post_init__(self):
-        check_settings(self, ("stem_channels", "block_layers", "growth", "transition_channels"),
-                       ("dropout",))
+        super().__post_init__()
         if self.height < self.stride:
             raise ConfigError(f"model: height {self.height} is less than {self.stride}, what is "
                               f"left of which after {len(self.block_layers)} blocks is nothing")
@@ -138,6 +146,5 @@ class DenseNet(LineNetwork):
         return self.output(columns(F, relu(F, self.norm(x)), time_first=False)), frames
 
 
-def build(num_classes, **overrides):
-    """`DenseNet` as published: height 32, 4,889,254 parameters for 5,990 classes."""
-    return DenseNet(num_classes, from_mapping(DenseNetConfig, overrides, "model"))
+#: `DenseNet` as published: height 32, 4,889,254 parameters for 5,990 classes.
+build = Preset(DenseNet, DenseNetConfig)

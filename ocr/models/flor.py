@@ -1,13 +1,15 @@
 """Gated convolutions and two BiGRUs: the Flor network for handwritten lines."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from lm.base.errors import ConfigError
-from lm.base.settings import from_mapping
+from lm.base.settings import Range
 
 from ..base.backend import gluon, mx, nd, nn
-from .masking import LineNetwork, check_settings, column_mask, columns
+from .masking import LineNetwork, NetworkSettings, Share, Size, column_mask, columns
 from .recurrent import BiGRU
+from .registry import Preset
 
 __all__ = ["Flor", "FlorConfig"]
 
@@ -21,7 +23,7 @@ REGULARISED = 2
 
 
 @dataclass(frozen=True)
-class FlorConfig:
+class FlorConfig(NetworkSettings):
     """Shape of a `Flor`.
 
     Attributes
@@ -45,25 +47,22 @@ class FlorConfig:
         Of the BiGRUs' inputs.
     """
 
-    height: int = 128
-    channels: tuple[int, ...] = (16, 32, 40, 48, 56, 64)
-    row_pooling: int = 2
-    gate_dropout: float = 0.2
-    max_norm: float = 4.0
-    hidden: int = 128
-    dense: int = 256
-    dropout: float = 0.5
+    height: Size = 128
+    channels: tuple[Size, ...] = (16, 32, 40, 48, 56, 64)
+    row_pooling: Size = 2
+    gate_dropout: Share = 0.2
+    max_norm: Annotated[float, Range(0)] = 4.0
+    hidden: Size = 128
+    dense: Size = 256
+    dropout: Share = 0.5
 
     def __post_init__(self):
-        check_settings(self, ("height", "channels", "row_pooling", "hidden", "dense"),
-                       ("gate_dropout", "dropout"))
+        super().__post_init__()
         if len(self.channels) != len(CONVS):
             raise ConfigError(f"model: channels needs {len(CONVS)} values, "
                               f"not {len(self.channels)}")
         if self.height % (step := 32 * self.row_pooling):
             raise ConfigError(f"model: height {self.height} is no multiple of {step}")
-        if not self.max_norm >= 0:
-            raise ConfigError("model: max_norm must not be negative")
 
 
 class _Gate(gluon.HybridBlock):
@@ -173,6 +172,5 @@ class Flor(LineNetwork):
         return F.transpose(self.output(x), axes=(1, 0, 2)), frames
 
 
-def build(num_classes, **overrides):
-    """`Flor` as published: height 128, 822,256 parameters for 96 classes."""
-    return Flor(num_classes, from_mapping(FlorConfig, overrides, "model"))
+#: `Flor` as published: height 128, 822,256 parameters for 96 classes.
+build = Preset(Flor, FlorConfig)

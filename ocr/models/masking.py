@@ -1,30 +1,33 @@
 """What networks of lines of unequal width share: frames, masks, columns, checks."""
 
+from typing import Annotated
+
 from lm.base.errors import ConfigError, ModelError
+from lm.base.settings import Range, Settings
 
 from ..base.backend import gluon
 
-__all__ = ["LineNetwork", "check_settings", "column_mask", "columns", "relu"]
+__all__ = ["Count", "LineNetwork", "NetworkSettings", "Share", "Size", "column_mask", "columns",
+           "relu"]
 
 
-def check_settings(settings, positive=(), shares=()):
-    """Raise `ConfigError` for settings out of range.
+#: Types of a network's settings. A checkpoint is refused where it asks for more than any machine
+#: has: heights, channels and units; numbers of layers; shares of what is dropped.
+Size = Annotated[int, Range(1, 8192)]
+Count = Annotated[int, Range(1, 200)]
+Share = Annotated[float, Range(0, below=1)]
 
-    Parameters
-    ----------
-    settings : dataclass
-    positive : sequence of str
-        Names of settings, int or tuple of int, that must be at least 1.
-    shares : sequence of str
-        Names of settings that must lie in 0..1, 1 excluded.
-    """
-    for name in positive:
-        value = getattr(settings, name)
-        if min(value if isinstance(value, tuple) else (value,), default=0) < 1:
-            raise ConfigError(f"model: {name} must be at least 1")
-    for name in shares:
-        if not 0 <= getattr(settings, name) < 1:
-            raise ConfigError(f"model: {name} must lie in 0..1")
+
+class NetworkSettings(Settings):
+    """Base of networks' settings: lists have 1 to 64 values, those in `may_be_empty` also none."""
+
+    may_be_empty = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, value in vars(self).items():
+            if isinstance(value, tuple) and not (name not in self.may_be_empty) <= len(value) <= 64:
+                raise ConfigError(f"model: {name} has {len(value)} values; expected 1 to 64")
 
 
 def relu(F, x):

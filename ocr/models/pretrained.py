@@ -1,6 +1,9 @@
-"""ImageNet weights for the ResNet34 body: from the model zoo, a file, or torchvision's."""
+"""ImageNet weights for the body: from gluoncv's model zoo, a Gluon file, or torchvision."""
 
+import contextlib
 import os
+import re
+import sys
 import warnings
 
 import numpy as np
@@ -8,23 +11,31 @@ import numpy as np
 from lm.base.errors import ModelError
 
 from ..base.backend import mx
+from .zoo import model_zoo
 
 __all__ = ["load_pretrained"]
 
+#: From our names to torchvision's.
+_TORCHVISION = ((r"^stem\.", "conv1."), (r"^stem_norm\.", "bn1."), (r"^body\.", "layer1."),
+                (r"\.norm(\d)\.", r".bn\1."), (r"\.project\.", ".downsample."),
+                (r"gamma$", "weight"), (r"beta$", "bias"))
 
-def load_pretrained(net, source):
-    """Start a `CNNBiLSTM`'s stem and first stage from ResNet34 weights.
+
+def load_pretrained(net, source: str, required: bool = True) -> bool:
+    """Start the body of a `CNNBiLSTM` from weights that were trained on ImageNet.
 
     The stem's three colour channels are averaged into one.
 
     Parameters
     ----------
     net : CNNBiLSTM
-        Initialised, with 64 body channels and at most 3 body blocks.
+        Initialised, its body of the zoo's width and at most as many blocks.
     source : str
-        "imagenet": the Gluon model zoo's ResNet34 v1; when it cannot be reached the network
-        stays as initialised and a warning says so. Else a file: Gluon ``.params`` of
-        ResNet34 v1, or a torchvision ``resnet34`` state dict (``.pth``/``.pt``; needs torch).
+        "imagenet": the weights that gluoncv's model zoo has for the body, fetched once. Else a
+        file: Gluon ``.params`` of that ResNet, or a torchvision state dict (``.pth``/``.pt``;
+        needs torch) of one with the same layers.
+    required : bool
+        Where the zoo cannot be reached, False leaves the network as initialised, with a warning.
 
     Returns
     -------
@@ -34,83 +45,68 @@ def load_pretrained(net, source):
     Raises
     ------
     ModelError
-        The network's body is no ResNet34 beginning, or the file is missing or another model's.
+        A network without such a body, weights that cannot be fetched, or a file that is missing
+        or another model's.
     """
-    config = getattr(net, "config", None)
-    if config is None or getattr(config, "body_channels", 0) != 64 or config.body_blocks > 3:
-        raise ModelError("pretrained weights fit a CNN-BiLSTM with body_channels 64 and at most "
-                         "3 body_blocks alone")
+    names = getattr(net, "zoo_names", None)
+    if not names:
+        raise ModelError("pretrained weights are for a network whose body is a ResNet of the "
+                         "model zoo: original, base, small")
     if source == "imagenet":
-        weights = _from_zoo()
-        if weights is None:
+        try:
+            source = _fetch(net.config.body)
+        except ModelError as error:
+            if required:
+                raise
+            warnings.warn(f"{error}; the network starts from random weights", stacklevel=2)
             return False
-    elif not os.path.isfile(source):
+    if not os.path.isfile(source):
         raise ModelError(f"{source}: no such file of pretrained weights")
-    elif source.endswith((".pth", ".pt")):
-        weights = _from_torchvision(source, config.body_blocks)
+    if source.endswith((".pth", ".pt")):
+        found = _from_torchvision(source)
+        names = {ours: _torchvision_name(ours) for ours in names}
     else:
-        weights = _from_gluon(source, config.body_blocks)
+        found = _from_gluon(source)
     parameters = net._collect_params_with_prefix()
-    for name, value in weights.items():
-        if name not in parameters:
-            continue
-        if parameters[name].shape != value.shape:
-            raise ModelError(f"{source}: {name} has shape {value.shape}, "
-                             f"expected {parameters[name].shape}")
-        parameters[name].set_data(value)
+    for ours, theirs in names.items():
+        if theirs not in found:
+            raise ModelError(f"{source}: no parameter {theirs!r}; not a {net.config.body}")
+        value, shape = found[theirs], parameters[ours].shape
+        if value.ndim == 4 and value.shape[1] == 3 and shape[1] == 1:
+            value = value.mean(axis=1, keepdims=True)
+        if value.shape != shape:
+            raise ModelError(f"{source}: {theirs} has shape {value.shape}, expected {shape} as "
+                             f"in {ours}")
+        parameters[ours].set_data(value)
     return True
 
 
-def _from_zoo():
-    from ..base.backend import gluon
-
+def _fetch(name):
+    """Return the path of a ResNet's weights, fetched from the zoo where they are not there."""
     try:
-        zoo = gluon.model_zoo.vision.resnet34_v1(pretrained=True, ctx=mx.cpu())
-    except Exception as error:  # noqa: BLE001 - urllib3, OSError, ValueError by how it fails
-        warnings.warn("the model zoo's ResNet34 weights cannot be fetched "
-                      f"({type(error).__name__}); the network starts from random weights",
-                      stacklevel=3)
-        return None
-    named = {k: v.data().asnumpy() for k, v in zoo._collect_params_with_prefix().items()}
-    return _rename_gluon(named, 3)
+        # gluoncv tells on standard output what it fetches.
+        with contextlib.redirect_stdout(sys.stderr):
+            return model_zoo().model_store.get_model_file(name)
+    except Exception as error:  # noqa: BLE001 - requests', OSError, ValueError by how it fails
+        reason = str(error).split("(")[0].strip() or type(error).__name__
+        raise ModelError(
+            f"the model zoo's weights of {name} cannot be fetched ({reason:.150}); give a file of "
+            "them (model.pretrained=FILE.params), or set model.pretrained_required=false to start "
+            "from random weights") from None
 
 
-def _from_gluon(path, blocks):
+def _from_gluon(path):
     try:
         loaded = mx.nd.load(path)
-    except mx.MXNetError as error:
+    except (mx.MXNetError, ValueError) as error:
         raise ModelError(f"{path}: not a Gluon parameter file "
                          f"({str(error).strip().splitlines()[-1]})") from None
     if not isinstance(loaded, dict):
         raise ModelError(f"{path}: its parameters have no names")
-    named = {k.split(":", 1)[-1]: v.asnumpy() for k, v in loaded.items()}
-    if not any(k.startswith("features.") for k in named):
-        raise ModelError(f"{path}: not the parameters of a Gluon ResNet34 v1 "
-                         "(no name begins with 'features.')")
-    return _rename_gluon(named, blocks, path)
+    return {k.split(":", 1)[-1]: v.asnumpy() for k, v in loaded.items()}
 
 
-def _norm(prefix, named, target):
-    return {f"{target}.{kind}": named[f"{prefix}.{kind}"]
-            for kind in ("gamma", "beta", "running_mean", "running_var")}
-
-
-def _rename_gluon(named, blocks, path="model zoo"):
-    try:
-        weights = {"stem.weight": _grey(named["features.0.weight"]),
-                   **_norm("features.1", named, "stem_norm")}
-        for block in range(blocks):
-            # A BasicBlockV1's body: conv, norm, relu, conv, norm.
-            for ours, conv, norm in ((1, 0, 1), (2, 3, 4)):
-                source = f"features.4.{block}.body"
-                weights[f"body.{block}.conv{ours}.weight"] = named[f"{source}.{conv}.weight"]
-                weights.update(_norm(f"{source}.{norm}", named, f"body.{block}.norm{ours}"))
-    except KeyError as error:
-        raise ModelError(f"{path}: no parameter {error}; not a ResNet34 v1") from None
-    return weights
-
-
-def _from_torchvision(path, blocks):
+def _from_torchvision(path):
     try:
         import torch
     except ImportError:
@@ -119,26 +115,10 @@ def _from_torchvision(path, blocks):
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many kinds
         raise ModelError(f"{path}: not a torch state dict ({type(error).__name__})") from None
-    kinds = {"gamma": "weight", "beta": "bias", "running_mean": "running_mean",
-             "running_var": "running_var"}
-
-    def norm(prefix, target):
-        return {f"{target}.{ours}": np.asarray(state[f"{prefix}.{theirs}"])
-                for ours, theirs in kinds.items()}
-
-    try:
-        weights = {"stem.weight": _grey(np.asarray(state["conv1.weight"])),
-                   **norm("bn1", "stem_norm")}
-        for block in range(blocks):
-            for ours in (1, 2):
-                weights[f"body.{block}.conv{ours}.weight"] = \
-                    np.asarray(state[f"layer1.{block}.conv{ours}.weight"])
-                weights.update(norm(f"layer1.{block}.bn{ours}", f"body.{block}.norm{ours}"))
-    except KeyError as error:
-        raise ModelError(f"{path}: no parameter {error}; not a torchvision ResNet34") from None
-    return weights
+    return {name: np.asarray(value) for name, value in state.items()}
 
 
-def _grey(weight):
-    """Average the input channels of a first convolution: (64, 3, 7, 7) -> (64, 1, 7, 7)."""
-    return weight.mean(axis=1, keepdims=True)
+def _torchvision_name(name):
+    for pattern, replacement in _TORCHVISION:
+        name = re.sub(pattern, replacement, name)
+    return name

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from lm.base.errors import ConfigError
-from lm.base.settings import from_mapping
 
 from ..base.backend import gluon, nn
-from .masking import LineNetwork, check_settings, column_mask, columns, relu
+from .masking import LineNetwork, NetworkSettings, Size, column_mask, columns, relu
 from .recurrent import BiGRU
+from .registry import Preset
 
 __all__ = ["ShiXin", "ShiXinConfig"]
 
@@ -16,7 +16,7 @@ POOLS = ((2, 2), (2, 2), (2, 1))
 
 
 @dataclass(frozen=True)
-class ShiXinConfig:
+class ShiXinConfig(NetworkSettings):
     """Shape of a `ShiXin`.
 
     Attributes
@@ -29,12 +29,12 @@ class ShiXinConfig:
         Units of each BiGRU, per direction.
     """
 
-    height: int = 70
-    channels: tuple[int, ...] = (16, 16, 16)
-    hidden: tuple[int, ...] = (512, 512)
+    height: Size = 70
+    channels: tuple[Size, ...] = (16, 16, 16)
+    hidden: tuple[Size, ...] = (512, 512)
 
     def __post_init__(self):
-        check_settings(self, ("channels", "hidden"))
+        super().__post_init__()
         if len(self.channels) != len(POOLS):
             raise ConfigError(f"model: channels needs {len(POOLS)} values, "
                               f"not {len(self.channels)}")
@@ -97,6 +97,5 @@ class ShiXin(LineNetwork):
         return F.transpose(self.output(x), axes=(1, 0, 2)), frames
 
 
-def build(num_classes, **overrides):
-    """`ShiXin` as published: height 70; 6,739,877 values for 37 classes, statistics included."""
-    return ShiXin(num_classes, from_mapping(ShiXinConfig, overrides, "model"))
+#: `ShiXin` as published: height 70; 6,739,877 values for 37 classes, statistics included.
+build = Preset(ShiXin, ShiXinConfig)

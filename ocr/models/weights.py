@@ -27,8 +27,24 @@ def weights_of(net):
             for name, parameter in net._collect_params_with_prefix().items()}
 
 
-def load_weights(net, weights, where="checkpoint"):
-    """Set a network's parameters; `CheckpointError` names what is missing or misshapen."""
+def load_weights(net, weights, where="checkpoint", contexts=None):
+    """Set a network's parameters.
+
+    Parameters
+    ----------
+    net : mxnet.gluon.HybridBlock
+    weights : dict of str to numpy.ndarray
+    where : str
+        What errors begin with.
+    contexts : mxnet.Context or list, optional
+        Where to initialise a network that is not yet: once it is known that the weights fit, so
+        that settings that ask for more memory than there is are refused.
+
+    Raises
+    ------
+    CheckpointError
+        Names what is missing or misshapen.
+    """
     parameters = net._collect_params_with_prefix()
     missing = sorted(parameters.keys() - weights.keys())
     surplus = sorted(weights.keys() - parameters.keys())
@@ -39,4 +55,7 @@ def load_weights(net, weights, where="checkpoint"):
         if parameter.shape != weights[name].shape:
             raise CheckpointError(f"{where}: {name} has shape {weights[name].shape}, "
                                   f"the network needs {parameter.shape}")
+    if contexts is not None:
+        net.initialize(ctx=contexts)
+    for name, parameter in parameters.items():
         assign(parameter, weights[name])

@@ -3,13 +3,13 @@
 import functools
 import threading
 
-from lm.base.errors import CheckpointError
+from lm.base.errors import CheckpointError, ConfigError
 from lm.base.settings import from_mapping
 
 from ..base.backend import devices, mx, nd
 from ..checkpoints.checkpoint import load_checkpoint
 from ..checkpoints.settings import ExperimentConfig
-from ..models import get_model
+from ..models import build_network
 from ..models.weights import load_weights
 from .lines import LineRecogniser, read_batches
 
@@ -74,11 +74,11 @@ class Recogniser(LineRecogniser):
         self.state = checkpoint.state
         self.config = from_mapping(ExperimentConfig, checkpoint.config)
         self.context = devices(device)[0]
-        model = self.config.model
-        self.net = get_model(model.name, self.alphabet.num_classes,
-                             **{"height": self.config.preprocess.height, **model.options})
-        self.net.initialize(ctx=self.context)
-        load_weights(self.net, checkpoint.weights, where)
+        try:
+            self.net = build_network(self.config, self.alphabet.num_classes)
+        except ConfigError as error:
+            raise CheckpointError(f"{where}: {error}") from None
+        load_weights(self.net, checkpoint.weights, where, self.context)
         self.net.hybridize(static_alloc=True)
         self.frame_pixels = self.net.stride / self.net.frame_count(self.net.stride)
         self._lock = threading.Lock()

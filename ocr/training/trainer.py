@@ -17,7 +17,7 @@ from ..batching import PreparedLines, TrainingBatches
 from ..checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..checkpoints.settings import ExperimentConfig
 from ..decoding import DecoderConfig, build_decoder
-from ..models import get_model
+from ..models import build_network
 from ..models.pretrained import load_pretrained
 from ..models.weights import load_weights, weights_of
 from ..recognition.network import compute_logits
@@ -76,8 +76,7 @@ class Trainer:
                                 "another output folder")
         mx.random.seed(settings.seed)
         np.random.seed(settings.seed % 2 ** 32)
-        self.net = get_model(config.model.name, alphabet.num_classes,
-                             **{"height": config.preprocess.height, **config.model.options})
+        self.net = build_network(config, alphabet.num_classes)
         self.net.initialize(mx.init.Xavier(), ctx=self.contexts)
         self.prepared, labels = self._prepare(train_set)
         self.batches = TrainingBatches(self.prepared, labels, settings.batch_size,
@@ -103,7 +102,8 @@ class Trainer:
             _transfer(self.net, settings.initial_checkpoint, alphabet, say,
                       settings.initial_partial)
         elif config.model.pretrained:
-            load_pretrained(self.net, config.model.pretrained)
+            load_pretrained(self.net, config.model.pretrained,
+                            config.model.pretrained_required)
         if settings.freeze:
             _freeze(self.net, settings.freeze)
         self.net.hybridize(static_alloc=True)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,6 +40,25 @@ def test_registry():
         get_model("smal", 5)
     with pytest.raises(ConfigError, match="'model.hiden'; known here: height"):
         get_model("small", 5, hiden=[3])
+
+
+@pytest.mark.parametrize("name, digest", [
+    ("small", "d4550a15fa765fca"), ("base", "4a4a67be8673085d"), ("original", "eb4cff5327de8cee")])
+def test_weights_have_the_names_and_shapes_of_earlier_checkpoints(name, digest):
+    net = get_model(name, 11)
+    shapes = sorted((n, p.shape) for n, p in net._collect_params_with_prefix().items())
+    assert hashlib.sha256(repr(shapes).encode()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("name, options", [
+    ("small", {"body_blocks": 10_000_000}), ("small", {"hidden": [10 ** 9, 4]}),
+    ("small", {"layers": 10 ** 20}), ("base", {"scale_blocks": [10 ** 6]}),
+    ("original", {"chunks": 10 ** 9}), ("small", {"num_downsamples": 10 ** 5}),
+    ("densenet", {"block_layers": [10 ** 6] * 3}), ("captcha", {"hidden": [8] * 10 ** 5}),
+    ("shixin", {"height": 10 ** 9}), ("flor", {"dense": 10 ** 9})])
+def test_settings_beyond_all_measure_are_refused_at_once(name, options):
+    with pytest.raises(ConfigError, match=f"^model.{{1,2}}{next(iter(options))}.{{1,60}}$"):
+        get_model(name, 5, **options)
 
 
 def test_original_has_the_published_shape_and_trains_a_step():

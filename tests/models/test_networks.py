@@ -299,25 +299,25 @@ def test_wrong_input_is_named(name):
 
 @pytest.mark.parametrize("name,setting,value,said", [
     ("flor", "height", 96, "height 96 is no multiple of 64"),
-    ("flor", "height", 0, "height must be at least 1"),
+    ("flor", "height", 0, "height must be at least 1 and at most 8192, not 0"),
     ("flor", "channels", [4, 4], "channels needs 6 values, not 2"),
     ("flor", "row_pooling", 0, "row_pooling must be at least 1"),
-    ("flor", "max_norm", -1, "max_norm must not be negative"),
-    ("flor", "max_norm", float("nan"), "max_norm must not be negative"),
-    ("flor", "gate_dropout", 1.0, "gate_dropout must lie in 0..1"),
+    ("flor", "max_norm", -1, "max_norm must be at least 0"),
+    ("flor", "max_norm", float("nan"), "max_norm must be finite"),
+    ("flor", "gate_dropout", 1.0, "gate_dropout must be at least 0 and below 1, not 1"),
     ("flor", "hidden", [128], "model.hidden: expected int"),
     ("captcha", "height", 3, "height 3 is less than 4"),
     ("captcha", "channels", [32, 64, 64], "channels needs 2 values, not 3"),
-    ("captcha", "hidden", [], "hidden must be at least 1"),
-    ("captcha", "dropout", -0.1, "dropout must lie in 0..1"),
+    ("captcha", "hidden", [], "hidden has 0 values; expected 1 to 64"),
+    ("captcha", "dropout", -0.1, "dropout must be at least 0 and below 1, not -0.1"),
     ("captcha", "rows", 3, "unknown setting 'model.rows'; known here: height, channels"),
     ("shixin", "height", 7, "height 7 is less than 8"),
     ("shixin", "channels", [16], "channels needs 3 values, not 1"),
-    ("shixin", "hidden", [512, 0], "hidden must be at least 1"),
+    ("shixin", "hidden", [512, 0], "hidden\\[1\\] must be at least 1 and"),
     ("densenet", "height", 7, "height 7 is less than 8"),
-    ("densenet", "block_layers", [8, 0], "block_layers must be at least 1"),
+    ("densenet", "block_layers", [8, 0], "block_layers\\[1\\] must be at least 1 and"),
     ("densenet", "growth", 0, "growth must be at least 1"),
-    ("densenet", "dropout", 2, "dropout must lie in 0..1")])
+    ("densenet", "dropout", 2, "dropout must be at least 0 and below 1")])
 def test_bad_settings(name, setting, value, said):
     with pytest.raises(ConfigError, match=said):
         get_model(name, 5, **{setting: value})
