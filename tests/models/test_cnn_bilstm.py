@@ -38,7 +38,7 @@ def test_registry():
     assert {"original", "base", "small"} <= set(list_models())
     with pytest.raises(UnknownNameError, match="known: .*base.*original.*small"):
         get_model("smal", 5)
-    with pytest.raises(ConfigError, match="'model.hiden'; known here: height"):
+    with pytest.raises(ConfigError, match="'model.hiden' .*known here: height"):
         get_model("small", 5, hiden=[3])
 
 

@@ -310,7 +310,7 @@ def test_wrong_input_is_named(name):
     ("captcha", "channels", [32, 64, 64], "channels needs 2 values, not 3"),
     ("captcha", "hidden", [], "hidden has 0 values; expected 1 to 64"),
     ("captcha", "dropout", -0.1, "dropout must be at least 0 and below 1, not -0.1"),
-    ("captcha", "rows", 3, "unknown setting 'model.rows'; known here: height, channels"),
+    ("captcha", "rows", 3, "unknown setting 'model.rows'.* known here: height, channels"),
     ("shixin", "height", 7, "height 7 is less than 8"),
     ("shixin", "channels", [16], "channels needs 3 values, not 1"),
     ("shixin", "hidden", [512, 0], "hidden\\[1\\] must be at least 1 and"),
