@@ -206,7 +206,7 @@ def check_options(function: Callable, options: dict, what: str) -> dict:
         Parameters without annotation take anything.
     options : dict
     what : str
-        What has the options, in errors: ``"data source 'table'"``.
+        What has the options, in errors: ``"table"``.
 
     Returns
     -------
@@ -228,7 +228,7 @@ def check_options(function: Callable, options: dict, what: str) -> dict:
     missing = [name for name, p in known.items() if p.default is p.empty and name not in options]
     if missing:
         raise ConfigError(f"{what} needs the option(s) {', '.join(missing)}")
-    return {name: _convert(value, hints.get(name, Any), f"{what}: {name}")
+    return {name: _convert(value, hints.get(name, Any), f"{what}.{name}")
             for name, value in options.items()}
 
 

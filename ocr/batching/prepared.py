@@ -105,7 +105,7 @@ class PreparedLines:
 
     def _take(self, dataset, lines, widths, failures):
         for index, reason in failures.items():
-            dataset.report.add(dataset[index].id, "unreadable image", reason)
+            dataset.report.add(dataset.samples[index].id, "unreadable image", reason)
         whole = np.ones(len(dataset), bool)
         whole[list(failures)] = False
         readable = np.flatnonzero(whole)

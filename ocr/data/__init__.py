@@ -1,5 +1,6 @@
 """Sources of text lines."""
 
-from .base import LineDataset, LineSample, SkipReport, list_datasets, open_dataset
+from .base import LineDataset, LineSample, SkipReport
+from .sources import list_datasets, open_dataset
 
 __all__ = ["LineDataset", "LineSample", "SkipReport", "list_datasets", "open_dataset"]

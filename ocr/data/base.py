@@ -1,20 +1,20 @@
 """What every source of text lines offers: samples, images, and a report of what it skipped."""
 
+import copy
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import numpy as np
 
 from lm.base.errors import DataError
-from lm.base.plugins import Registry
-from lm.base.settings import check_options
 
 from ..image.load import image_file, load_grey
+from ..text.alphabet import Alphabet
 
-__all__ = ["LineSample", "LineDataset", "Skip", "SkipReport", "DATASETS", "open_dataset",
-           "list_datasets"]
-
-#: Data sources by name; each entry is called with keyword options and returns a `LineDataset`.
-DATASETS = Registry("data source", "ocr.data_sources")
+__all__ = ["LineSample", "LineDataset", "Skip", "SkipReport"]
 
 ON_ERROR = ("skip", "raise")
 
@@ -38,8 +38,8 @@ class LineSample:
 
     id: str
     text: str
-    path: str = None
-    writer: str = None
+    path: Optional[str] = None
+    writer: Optional[str] = None
     extra: dict = field(default_factory=dict)
 
 
@@ -61,19 +61,19 @@ class SkipReport:
         With "raise" the first addition raises `DataError` instead.
     """
 
-    def __init__(self, on_error="skip"):
+    def __init__(self, on_error: str = "skip"):
         if on_error not in ON_ERROR:
             raise DataError(f"on_error is {on_error!r}; known: {', '.join(ON_ERROR)}")
         self.on_error = on_error
-        self.skips = []
+        self.skips: list[Skip] = []
 
-    def add(self, id, reason, detail=""):
+    def add(self, id: str, reason: str, detail: str = "") -> None:
         """Record that `id` is left out for `reason`; raises `DataError` when fatal was chosen."""
         if self.on_error == "raise":
             raise DataError(f"{id}: {reason}" + (f": {detail}" if detail else ""))
         self.skips.append(Skip(str(id), reason, detail))
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """Return {reason: number of items}."""
         return dict(Counter(skip.reason for skip in self.skips))
 
@@ -86,7 +86,7 @@ class SkipReport:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.counts().items()))
         return f"skipped {len(self.skips)}: {reasons}"
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict with counts and every skipped item."""
         return {"counts": self.counts(),
                 "skipped": [{"id": s.id, "reason": s.reason, "detail": s.detail}
@@ -95,6 +95,9 @@ class SkipReport:
 
 class LineDataset:
     """A list of `LineSample` with their images; the base of every source.
+
+    ``dataset[i]`` is (image, text), so that Gluon's ``DataLoader`` takes a dataset as it is;
+    what else is known of a line stands in ``dataset.samples[i]``.
 
     Parameters
     ----------
@@ -115,7 +118,8 @@ class LineDataset:
 
     stream = False
 
-    def __init__(self, name, split, samples, report=None):
+    def __init__(self, name: str, split: str, samples: Iterable[LineSample],
+                 report: Optional[SkipReport] = None):
         self.name = name
         self.split = split
         self.samples = list(samples)
@@ -126,20 +130,24 @@ class LineDataset:
                 raise DataError(f"{name} ({split}): the id {sample.id!r} stands twice")
             seen.add(sample.id)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index):
-        return self.samples[index]
+    def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
+        """Return the image, uint8 grey (height, width), and the transcript of sample `index`.
+
+        Raises `DataError` where the image cannot be read; `drop_unreadable` leaves such out.
+        """
+        return self.image(index), self.samples[index].text
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name} split={self.split} {len(self)} lines>"
 
-    def image(self, index):
+    def image(self, index: int) -> np.ndarray:
         """Return sample `index`'s image: uint8 grey, (height, width); raises `DataError`."""
         return load_grey(self.samples[index].path)
 
-    def image_size(self, index):
+    def image_size(self, index: int) -> tuple[int, int]:
         """Return the (height, width) of sample `index`'s image; raises `DataError`.
 
         Of a file only the head is read, so damaged pixels go unnoticed.
@@ -150,7 +158,7 @@ class LineDataset:
         with image_file(path) as image:
             return image.height, image.width
 
-    def image_key(self, index):
+    def image_key(self, index: int) -> str:
         """Return a string that changes whenever the pixels of sample `index` may change."""
         path = self.samples[index].path
         try:
@@ -159,26 +167,44 @@ class LineDataset:
             return f"{path}:missing"
         return f"{os.path.abspath(path)}:{stat.st_size}:{stat.st_mtime_ns}"
 
-    def texts(self):
+    def texts(self) -> list[str]:
         """Return all transcripts, in order."""
         return [sample.text for sample in self.samples]
 
-    def subset(self, indices, split=None):
+    def subset(self, indices: Iterable[int], split: Optional[str] = None) -> "LineDataset":
         """Return a dataset of the given positions, in the given order (same source, own report)."""
-        import copy
-
         part = copy.copy(self)
         part.samples = [self.samples[i] for i in indices]
         part.split = self.split if split is None else split
         part.report = SkipReport(self.report.on_error)
         return part
 
-    def spread(self, count):
+    def spread(self, count: int) -> "LineDataset":
         """Return `count` lines, or all, evenly spread: a split is often sorted by writer."""
         step = max(len(self) / count, 1)
         return self.subset([int(i * step) for i in range(min(count, len(self)))])
 
-    def drop_unreadable(self):
+    def restrict(self, alphabet: Alphabet) -> "LineDataset":
+        """Leave out, and report, lines with characters outside an alphabet.
+
+        The newlines of a form of several lines do not count.
+
+        Returns
+        -------
+        LineDataset
+            self
+        """
+        fitting = []
+        for index, sample in enumerate(self.samples):
+            if unknown := alphabet.unknown(sample.text.replace("\n", "")):
+                self.report.add(sample.id, "outside the alphabet",
+                                " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
+            else:
+                fitting.append(index)
+        self.samples = self.subset(fitting).samples
+        return self
+
+    def drop_unreadable(self) -> "LineDataset":
         """Decode every image once; leave out, and report, those that cannot be read.
 
         Returns
@@ -196,33 +222,3 @@ class LineDataset:
                 readable.append(index)
         self.samples = self.subset(readable).samples
         return self
-
-
-def open_dataset(source, **options):
-    """Open a data source by its registered name.
-
-    Parameters
-    ----------
-    source : str
-        One of `list_datasets()`.
-    **options
-        Passed to the source.
-
-    Returns
-    -------
-    LineDataset
-
-    Raises
-    ------
-    UnknownNameError
-        No such source.
-    ConfigError
-        An option the source does not have, or of another type than the source says.
-    """
-    factory = DATASETS.get(source)
-    return factory(**check_options(factory, options, f"data source {source!r}"))
-
-
-def list_datasets():
-    """Return the names of the registered data sources."""
-    return DATASETS.names()

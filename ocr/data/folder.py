@@ -2,21 +2,26 @@
 
 import os
 import re
+from typing import Literal, Union
 
 from lm.base.errors import ConfigError, DataError, MissingDataError
 from lm.normalisation import normalise
 
 from ..base.randomness import generator
 from .base import LineDataset, LineSample, SkipReport
-from .options import CASES, check_choice, check_whole
+from .options import CASES, Case, OnError, Seed
 
-__all__ = ["open_folder", "divide", "SPLITS", "ENDINGS"]
+__all__ = ["open_folder", "divide", "Split", "ENDINGS"]
 
 #: Splits of a folder.
-SPLITS = ("train", "validation", "test", "all")
+Split = Literal["train", "validation", "test", "all"]
 
 #: What an image's file name ends in; files of other endings are not looked at.
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+
+
+# Seconds for the label of one name.
+_PATIENCE = 1
 
 
 def _label_rule(label):
@@ -25,16 +30,26 @@ def _label_rule(label):
         return lambda name: os.path.splitext(name)[0]
     if label == "prefix":
         return lambda name: re.split("[_.]", name, maxsplit=1)[0]
+    # Unlike re, it can be told to give up: some expressions take longer than anyone can wait.
     try:
-        pattern = re.compile(label)
-    except (re.error, TypeError) as error:
+        import regex
+    except ImportError:
+        raise ConfigError("a regular expression as folder label needs the package regex: "
+                          "pip install regex") from None
+    try:
+        pattern = regex.compile(label)
+    except regex.error as error:
         raise ConfigError(f"folder label {label!r}: not a regular expression ({error})") from None
     if pattern.groups != 1:
         raise ConfigError(f"folder label {label!r}: expected stem, prefix or a regular "
                           f"expression with one group; it has {pattern.groups}")
 
     def search(name):
-        found = pattern.search(name)
+        try:
+            found = pattern.search(name, timeout=_PATIENCE)
+        except (TimeoutError, MemoryError):
+            raise ConfigError(f"folder label {label!r}: takes more than {_PATIENCE} s to search "
+                              f"{name!r}; repeats within repeats are to be avoided") from None
         return found and found[1]
 
     return search
@@ -103,7 +118,6 @@ def divide(count, validation, test, seed):
     ConfigError
         A number out of range, or nothing is left for training.
     """
-    check_whole("folder", 0, seed=seed)
     last = _part("test", test, count)
     middle = last + _part("validation", validation, count)
     if middle >= count:
@@ -114,8 +128,9 @@ def divide(count, validation, test, seed):
             "test": sorted(order[:last]), "all": list(range(count))}
 
 
-def open_folder(path, split="all", label="stem", case="keep", validation=0.1, test=0, seed=1,
-                nested=False, alphabet=None, on_error="skip", check_images=False):
+def open_folder(path: str, split: Split = "all", label: str = "stem", case: Case = "keep",
+                validation: Union[int, float] = 0.1, test: Union[int, float] = 0,
+                seed: Seed = 1, nested: bool = False, on_error: OnError = "skip") -> LineDataset:
     """Open a folder of images that are named after what they show.
 
     Parameters
@@ -123,6 +138,7 @@ def open_folder(path, split="all", label="stem", case="keep", validation=0.1, te
     path : str
         Folder; of its files those that end in one of `ENDINGS` and do not start with a dot.
     split : {"train", "validation", "test", "all"}
+        Which of the images, divided at random.
     label : str
         "stem": the file's name without ending; "prefix": what stands before its first ``_``
         or ``.``; or a regular expression with one group, which is searched for in the name
@@ -136,12 +152,9 @@ def open_folder(path, split="all", label="stem", case="keep", validation=0.1, te
         0 or more.
     nested : bool
         Look into folders inside the folder, too.
-    alphabet : Alphabet, optional
-        Labels with characters outside it are skipped (reported) or fatal.
     on_error : {"skip", "raise"}
-        What happens to a file without a label, and to an image that cannot be read.
-    check_images : bool
-        Decode every image now, so that broken ones are reported at opening.
+        What happens to a file without a label, to what is no file (a pipe, a device), and to an
+        image that cannot be read.
 
     Returns
     -------
@@ -157,9 +170,6 @@ def open_folder(path, split="all", label="stem", case="keep", validation=0.1, te
     DataError
         No images, none in this split, or any bad file when ``on_error="raise"``.
     """
-    path = os.fspath(path)
-    check_choice("folder", "split", split, SPLITS)
-    check_choice("folder", "case", case, CASES)
     find_label = _label_rule(label)
     files = _image_files(path, nested)
     chosen = divide(len(files), validation, test, seed)[split]
@@ -174,16 +184,14 @@ def open_folder(path, split="all", label="stem", case="keep", validation=0.1, te
         except UnicodeEncodeError:
             report.add(ascii(file), "name is not UTF-8", ascii(image))
             continue
+        if not os.path.isfile(image):
+            report.add(file, "no file", f"{image}: a pipe, a device or a broken link")
+            continue
         found = find_label(file.rsplit("/", 1)[-1])
         text = normalise(CASES[case](found or ""))
         if not text.strip():
             report.add(file, "no label", f"{image}: {label!r} finds none in the name")
             continue
-        if alphabet is not None and (unknown := alphabet.unknown(text)):
-            report.add(file, "outside the alphabet", f"{image}: "
-                       + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
-            continue
         samples.append(LineSample(file, text, image))
     name = os.path.basename(os.path.abspath(path))
-    dataset = LineDataset(f"folder {name}", split, samples, report)
-    return dataset.drop_unreadable() if check_images else dataset
+    return LineDataset(f"folder {name}", split, samples, report)

@@ -18,19 +18,19 @@ import json
 import os
 import threading
 import zlib
+from typing import Literal
 
 import numpy as np
 
 from lm.base.errors import ConfigError, DataError, MissingDataError
 from lm.normalisation import normalise
 
-from ..text.alphabet import PRESETS, Alphabet
 from .base import LineDataset, LineSample, Skip, SkipReport
+from .options import OnError
 
 __all__ = ["open_hdf5", "FORMAT", "VERSION"]
 
 FORMAT, VERSION = "ocr-lines", 1
-LAYOUTS = ("auto", "packed", "flor", "flor-rows")
 #: What Flor's system calls our splits.
 FLOR_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 #: A group's columns: numbers by type, and strings.
@@ -151,9 +151,26 @@ class PackedLines(_FileLines):
     ``sample.path`` is None; ``sample.extra["file"]`` names the image file the line came from.
     """
 
-    def __init__(self, name, split, samples, report, handle, table):
+    def __init__(self, name, split, samples, report, handle, table, characters):
         super().__init__(name, split, samples, report, handle)
-        self._table = table
+        self._table, self._characters = table, characters
+
+    def restrict(self, alphabet):
+        """As `LineDataset.restrict`; `DataError` unless the lines were packed with the alphabet.
+
+        The order of its characters does not matter.
+        """
+        stored, asked = set(self._characters), set(alphabet.characters)
+        if stored == asked:
+            return super().restrict(alphabet)
+
+        def some(characters):
+            text = " ".join(f"{c!r}" for c in sorted(characters)[:8])
+            return (text + " ..." if len(characters) > 8 else text) or "none"
+
+        raise DataError(f"{self._handle.path}: packed with another alphabet ({len(stored)} "
+                        f"characters) than asked for ({len(asked)}): only in the file: "
+                        f"{some(stored - asked)}; only asked for: {some(asked - stored)}")
 
     def _read(self, row):
         start, height, width, crc = (int(column[row]) for column in self._table)
@@ -179,8 +196,9 @@ class FlorLines(_FileLines):
         return np.ascontiguousarray(image.T) if self._columns_first else image
 
 
-def open_hdf5(path, split="train", layout="auto", alphabet=None, on_error="skip",
-              check_images=False, stream=False):
+def open_hdf5(path: str, split: str = "train",
+              layout: Literal["auto", "packed", "flor", "flor-rows"] = "auto",
+              on_error: OnError = "skip", stream: bool = False) -> LineDataset:
     """Open a split of an HDF5 file.
 
     Parameters
@@ -193,15 +211,9 @@ def open_hdf5(path, split="train", layout="auto", alphabet=None, on_error="skip"
     layout : {"auto", "packed", "flor", "flor-rows"}
         What the file is: one of ocr pack, Flor's images x width x height, or the same as
         images x height x width. "auto" looks: lines are wider than high.
-    alphabet : Alphabet or str, optional
-        The alphabet the file must have been packed with (characters in any order): a preset
-        or a file when a string. Lines with characters outside it are skipped (reported) or
-        fatal.
     on_error : {"skip", "raise"}
-        What becomes of an empty transcript or a character outside the alphabet. What had been
-        left out when the file was packed stands in the report in either case.
-    check_images : bool
-        Read every image now, so that broken ones are reported at opening.
+        What becomes of an empty transcript. What had been left out when the file was packed
+        stands in the report in either case.
     stream : bool
         Read images anew at each use instead of keeping them (see `LineDataset`).
 
@@ -216,30 +228,24 @@ def open_hdf5(path, split="train", layout="auto", alphabet=None, on_error="skip"
     MissingDataError
         No such file.
     DataError
-        Not HDF5, cut short, of another format or version, its counts disagree, no such split,
-        or packed with another alphabet; the message names the file.
+        Not HDF5, cut short, damaged, of another format or version, its counts disagree, or no
+        such split; the message names the file.
     ConfigError
         h5py is not installed, or an unknown layout.
     """
-    path = os.fspath(path)
-    if layout not in LAYOUTS:
-        raise ConfigError(f"unknown HDF5 layout {layout!r}; known: {', '.join(LAYOUTS)}")
-    if isinstance(alphabet, str):
-        alphabet = (Alphabet.preset(alphabet) if alphabet in PRESETS
-                    else Alphabet.from_file(alphabet))
     report = SkipReport(on_error)
     with _open(path) as file:
         try:
             if layout == "packed" or (layout == "auto" and "format" in file.attrs):
-                dataset = _open_packed(path, file, split, alphabet, report)
+                dataset = _open_packed(path, file, split, report)
             else:
-                dataset = _open_flor(path, file, split, layout, alphabet, report)
+                dataset = _open_flor(path, file, split, layout, report)
         except DataError:
             raise
         except DAMAGE as error:
             raise DataError(f"{path}: damaged ({error})") from None
     dataset.stream = stream
-    return dataset.drop_unreadable() if check_images else dataset
+    return dataset
 
 
 def _group(path, file, split, known):
@@ -249,14 +255,12 @@ def _group(path, file, split, known):
     return file[known[split]]
 
 
-def _open_packed(path, file, split, alphabet, report):
+def _open_packed(path, file, split, report):
     if file.attrs.get("format") != FORMAT:
         raise DataError(f"{path}: no file of ocr pack")
     if file.attrs["version"] != VERSION:
         raise DataError(f"{path}: of format version {file.attrs['version']}; "
                         f"this library reads {VERSION}")
-    if alphabet is not None:
-        _check_alphabet(path, set(file.attrs["alphabet"]), set(alphabet.characters))
     group = _group(path, file, split, {name: name for name in file})
     lines, skips = int(group.attrs["lines"]), int(group.attrs["skipped"])
     for name in (*NUMBERS, *STRINGS, "skips"):
@@ -278,24 +282,11 @@ def _open_packed(path, file, split, alphabet, report):
                    *(group[name].asstr()[:] for name in ("ids", "texts", "writers", "files",
                                                          "extras")))]
     dataset = PackedLines(group.attrs["name"], group.attrs["split"], samples, report,
-                          _Handle(path, split), table)
-    return _drop_unusable(path, dataset, alphabet)
+                          _Handle(path, split), table, file.attrs["alphabet"])
+    return _drop_empty(path, dataset)
 
 
-def _check_alphabet(path, stored, asked):
-    if stored == asked:
-        return
-
-    def some(characters):
-        text = " ".join(f"{c!r}" for c in sorted(characters)[:8])
-        return (text + " ..." if len(characters) > 8 else text) or "none"
-
-    raise DataError(f"{path}: packed with another alphabet ({len(stored)} characters) than asked "
-                    f"for ({len(asked)}): only in the file: {some(stored - asked)}; only asked "
-                    f"for: {some(asked - stored)}")
-
-
-def _open_flor(path, file, split, layout, alphabet, report):
+def _open_flor(path, file, split, layout, report):
     known = {ours: theirs for ours, theirs in FLOR_SPLITS.items()
              if theirs in file and {"dt", "gt"} <= set(file[theirs])}
     if not known:
@@ -322,19 +313,15 @@ def _open_flor(path, file, split, layout, alphabet, report):
     name = os.path.splitext(os.path.basename(path))[0]
     dataset = FlorLines(f"hdf5 {name}", known[split], samples, report,
                         _Handle(path, known[split]), columns_first)
-    return _drop_unusable(path, dataset, alphabet)
+    return _drop_empty(path, dataset)
 
 
-def _drop_unusable(path, dataset, alphabet):
-    """Leave out, and report, lines without text or with characters outside the alphabet."""
+def _drop_empty(path, dataset):
+    """Leave out, and report, lines without text."""
     samples, dataset.samples = dataset.samples, []
     for sample in samples:
-        unknown = [] if alphabet is None else alphabet.unknown(sample.text.replace("\n", ""))
-        if not sample.text.strip():
-            dataset.report.add(sample.id, "empty transcript", f"{path}, {dataset.split}")
-        elif unknown:
-            dataset.report.add(sample.id, "outside the alphabet", f"{path}: "
-                               + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
-        else:
+        if sample.text.strip():
             dataset.samples.append(sample)
+        else:
+            dataset.report.add(sample.id, "empty transcript", f"{path}, {dataset.split}")
     return dataset

@@ -3,22 +3,24 @@
 import mmap
 import os
 from array import array
+from typing import Literal, Optional
 
 import numpy as np
 
 from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataError
-from lm.base.files import read_text, write_text
+from lm.base.files import check_regular, read_text, write_text
 from lm.normalisation import normalise
 
 from ..text.alphabet import Alphabet
 from .base import LineSample, SkipReport
 from .lazy import LazyLines
-from .options import check_choice, check_whole
+from .options import Count, OnError
 
 __all__ = ["read_characters", "IndexCodec", "write_alphabet", "IndexLines", "open_index"]
 
 #: Where the blank stands among a file's indices, and the index of the first character.
 BLANKS = {"last": 0, "first": 1}
+Blank = Literal["last", "first"]
 
 
 def read_characters(path):
@@ -75,7 +77,8 @@ class IndexCodec:
     """
 
     def __init__(self, characters, blank="last"):
-        check_choice("index", "blank", blank, BLANKS)
+        if blank not in BLANKS:
+            raise ConfigError(f"unknown index blank {blank!r}; known: {', '.join(BLANKS)}")
         self.characters = tuple(characters)
         self.first = BLANKS[blank]
         #: One more than the largest index.
@@ -127,7 +130,8 @@ class IndexCodec:
         """
         distinct = list(self._index)
         if outputs is not None:
-            check_whole("index", len(distinct) + 1, outputs=outputs)
+            if outputs <= len(distinct):
+                raise ConfigError(f"index outputs is {outputs}; at least {len(distinct) + 1}")
             private = (chr(c) for c in range(0xE000, 0xF900) if chr(c) not in self._index)
             distinct += [c for c, _ in zip(private, range(outputs - 1 - len(distinct)))]
             if len(distinct) < outputs - 1:
@@ -163,6 +167,7 @@ class _Rows:
     def __init__(self, path):
         self.path = path
         self._map = None
+        check_regular(path)
         try:
             if os.path.getsize(path) == 0:
                 raise DataError(f"{path}: holds no rows")
@@ -271,8 +276,10 @@ def _repeated(rows, offsets, hashes):
     return sorted(found)
 
 
-def open_index(path, characters, root=None, blank="last", split=None, max_length=None,
-               limit=None, stream=False, on_error="skip", check_images=False):
+def open_index(path: str, characters: str, root: Optional[str] = None, blank: Blank = "last",
+               split: Optional[str] = None, max_length: Optional[Count] = None,
+               limit: Optional[Count] = None, stream: bool = False,
+               on_error: OnError = "skip") -> IndexLines:
     """Open an index file of printed lines.
 
     The file is memory-mapped and read through once; 20 bytes a row are kept. Rows are parsed
@@ -300,8 +307,6 @@ def open_index(path, characters, root=None, blank="last", split=None, max_length
         What happens to a bad row: empty, without indices, an index that is no number or out of
         range, too long, characters that Unicode NFC would compose, a missing image, or a file
         that stood before.
-    check_images : bool
-        Decode every image now, so that broken ones are reported at opening.
 
     Returns
     -------
@@ -318,12 +323,8 @@ def open_index(path, characters, root=None, blank="last", split=None, max_length
     """
     from tqdm import tqdm
 
-    path = os.fspath(path)
-    for name, value in (("max_length", max_length), ("limit", limit)):
-        if value is not None:
-            check_whole("index", 1, **{name: value})
     codec = IndexCodec(read_characters(characters), blank)
-    root = os.path.dirname(path) if root is None else os.fspath(root)
+    root = os.path.dirname(path) if root is None else root
     rows, report = _Rows(path), SkipReport(on_error)
     offsets, lines, hashes = array("q"), array("i"), array("q")
     for number, offset in enumerate(tqdm(rows.starts(), desc=f"reading {os.path.basename(path)}",
@@ -353,6 +354,5 @@ def open_index(path, characters, root=None, blank="last", split=None, max_length
     offsets, lines = np.delete(offsets, repeated), np.delete(lines, repeated)
     name = os.path.splitext(os.path.basename(path))[0]
     folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
-    dataset = IndexLines(f"index {folder}", split or name, rows, offsets, lines, root, codec,
-                         report, stream)
-    return dataset.drop_unreadable() if check_images else dataset
+    return IndexLines(f"index {folder}", split or name, rows, offsets, lines, root, codec, report,
+                      stream)

@@ -126,7 +126,7 @@ class _Reader:
 
     def read(self, index):
         """Return ({"line": strings and size, "skips": new skips}, pixels) of sample `index`."""
-        sample = self.dataset[index]
+        sample = self.dataset.samples[index]
         report, before = self.dataset.report, len(self.dataset.report)
         record, pixels = {}, b""
         try:

@@ -9,10 +9,13 @@ import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated, Literal, Optional, Union
 
 import numpy as np
 
 from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.files import read_text
+from lm.base.settings import Range
 
 from ..formats.parse import (
     TOLERANCE,
@@ -26,15 +29,15 @@ from ..formats.parse import (
 )
 from ..image.load import load_grey
 from .base import LineDataset, LineSample, SkipReport
-from .folder import ENDINGS, divide
-from .options import check_choice
+from .folder import ENDINGS, Split, divide
+from .options import OnError, Paths, Seed
 
-__all__ = ["open_page", "open_alto", "PageLines", "SPLITS", "CROPS"]
+__all__ = ["open_page", "open_alto", "PageLines"]
 
-SPLITS = ("train", "validation", "test", "all")
-CROPS = ("polygon", "box", "baseline")
-BACKGROUNDS = ("border", "white")
-WRITERS = ("none", "page", "folder")
+Crop = Literal["polygon", "box", "baseline"]
+Background = Literal["border", "white"]
+Writer = Literal["none", "page", "folder"]
+_Share = Annotated[float, Range(0, 5)]
 
 # Raise when other pixels are cut out for the same settings.
 _CUT_VERSION = 1
@@ -57,8 +60,7 @@ class _File:
 def _xml_files(path):
     """Return the paths of all XML files of a folder, or of a list of files and folders."""
     found = []
-    for item in [path] if isinstance(path, (str, os.PathLike)) else list(path):
-        item = os.fspath(item)
+    for item in [path] if isinstance(path, str) else path:
         if os.path.isdir(item):
             inside = sorted(name for name in os.listdir(item)
                             if name.lower().endswith(".xml") and not name.startswith("."))
@@ -133,16 +135,10 @@ def _listed(value, option):
         return None
     if isinstance(value, (list, tuple)):
         return [str(name) for name in value]
-    try:
-        with open(value, encoding="utf-8-sig") as source:
-            rows = [row.strip() for row in source]
-    except FileNotFoundError:
-        raise MissingDataError(f"{value}: no such list of pages ({option}); it should hold one "
-                               "name of an XML file or image a row") from None
-    except OSError as error:
-        raise DataError(f"{value}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{value}: not UTF-8 ({error.reason})") from None
+    content = read_text(value, MissingDataError(
+        f"{value}: no such list of pages ({option}); it should hold one name of an XML file or "
+        "image a row"))
+    rows = [row.strip() for row in content.split("\n")]
     return [row for row in rows if row and not row.startswith("#")]
 
 
@@ -154,9 +150,6 @@ def _of_split(files, split, train, validation, test, seed, where, report):
     if split == "all":
         return files, "all"
     if not lists:
-        if train is not None:
-            raise ConfigError(f"train is {train!r}; expected a list of pages: the share left "
-                              "by validation and test is for training")
         chosen = divide(len(files), validation, test, seed)[split]
         if not chosen:
             raise DataError(f"{where}: no page for the split {split!r}; set {split} to a number "
@@ -310,7 +303,7 @@ def _scale(file, stated):
     width, height = _image_size(file.image)
     if stated is None:
         return (1.0, 1.0), (width, height)
-    if min(stated) <= 0:
+    if min(stated) < 1:
         raise Unusable("no page size", f"{file.path}: the page is {stated[0]:g} x {stated[1]:g}")
     across, down = width / stated[0], height / stated[1]
     if abs(across / down - 1) > TOLERANCE:
@@ -360,19 +353,11 @@ def _read_page(kind, file, crop, ascent, descent, report):
 
 
 def _open(kind, path, split, crop, background, ascent, descent, train, validation, test, seed,
-          images, writer, alphabet, on_error, check_images):
-    for name, value, known in (("split", split, SPLITS), ("crop", crop, CROPS),
-                               ("background", background, BACKGROUNDS),
-                               ("writer", writer, WRITERS)):
-        check_choice(kind.name, name, value, known)
-    for name, value in (("ascent", ascent), ("descent", descent)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 5:
-            raise ConfigError(f"{kind.name} {name} is {value!r}; expected a share of the line "
-                              "distance")
-    if ascent + descent <= 0:
+          images, writer, on_error):
+    if not ascent + descent:
         raise ConfigError(f"{kind.name}: ascent and descent are both 0")
     report = SkipReport(on_error)
-    where = os.fspath(path) if isinstance(path, (str, os.PathLike)) else "the list"
+    where = path if isinstance(path, str) else "the list"
     files = _pages(kind, path, images, report)
     if not files:
         raise DataError(f"{where}: no page could be read; {report}")
@@ -383,23 +368,18 @@ def _open(kind, path, split, crop, background, ascent, descent, train, validatio
                   "folder": os.path.basename(os.path.dirname(os.path.abspath(file.path)))}[writer]
         for line, cut, clipped in _read_page(kind, file, crop, ascent, descent, report):
             id = f"{file.name}/{line.id}"
-            unknown = [] if alphabet is None else alphabet.unknown(line.text)
-            if unknown:
-                report.add(id, "outside the alphabet", f"{line.where}: "
-                           + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
-                continue
             extra = {"page": file.name, "region": line.region, "line": line.id, "box": cut.box,
                      **({"clipped": True} if clipped else {}), **line.extra}
             samples.append(LineSample(id, line.text, file.image, author, extra))
             cuts[id] = cut
-    name = f"{kind.name}-line ({crop})"
-    dataset = PageLines(name, split, samples, report, cuts, background)
-    return dataset.drop_unreadable() if check_images else dataset
+    return PageLines(f"{kind.name}-line ({crop})", split, samples, report, cuts, background)
 
 
-def open_page(path, split="all", crop="polygon", background="border", ascent=0.75, descent=0.3,
-              train=None, validation=0.1, test=0, seed=1, images=None, writer="none",
-              alphabet=None, on_error="skip", check_images=False):
+def open_page(path: Paths, split: Split = "all", crop: Crop = "polygon",
+              background: Background = "border", ascent: _Share = 0.75, descent: _Share = 0.3,
+              train: Optional[Paths] = None, validation: Union[int, float, Paths] = 0.1,
+              test: Union[int, float, Paths] = 0, seed: Seed = 1, images: Optional[str] = None,
+              writer: Writer = "none", on_error: OnError = "skip") -> PageLines:
     """Open pages with PAGE XML, line by line.
 
     Parameters
@@ -433,14 +413,10 @@ def open_page(path, split="all", crop="polygon", background="border", ascent=0.7
         Folder of the page images.
     writer : {"none", "page", "folder"}
         What stands for a line's writer: nothing, its page, or the folder of the XML file.
-    alphabet : Alphabet, optional
-        Lines with characters outside it are left out.
     on_error : {"skip", "raise"}
         What becomes of files that are malformed or of another format, missing images, unknown
         units, lines without text or a usable outline, and repeated ids and pages: counted and
         listed in ``dataset.report``, or fatal.
-    check_images : bool
-        Decode every page now.
 
     Returns
     -------
@@ -461,12 +437,14 @@ def open_page(path, split="all", crop="polygon", background="border", ascent=0.7
         when ``on_error="raise"``; the message names file and line.
     """
     return _open(PageXml, path, split, crop, background, ascent, descent, train, validation, test,
-                 seed, images, writer, alphabet, on_error, check_images)
+                 seed, images, writer, on_error)
 
 
-def open_alto(path, split="all", crop="polygon", background="border", ascent=0.75, descent=0.3,
-              train=None, validation=0.1, test=0, seed=1, images=None, writer="none",
-              alphabet=None, on_error="skip", check_images=False):
+def open_alto(path: Paths, split: Split = "all", crop: Crop = "polygon",
+              background: Background = "border", ascent: _Share = 0.75, descent: _Share = 0.3,
+              train: Optional[Paths] = None, validation: Union[int, float, Paths] = 0.1,
+              test: Union[int, float, Paths] = 0, seed: Seed = 1, images: Optional[str] = None,
+              writer: Writer = "none", on_error: OnError = "skip") -> PageLines:
     """Open pages with ALTO XML, line by line; everything is as for `open_page`.
 
     A line's text is its Strings: those between which an SP stands are set apart by a space, or
@@ -474,4 +452,8 @@ def open_alto(path, split="all", crop="polygon", background="border", ascent=0.7
     inch1200; the latter two are scaled by the page's size in the same unit.
     """
     return _open(AltoXml, path, split, crop, background, ascent, descent, train, validation, test,
-                 seed, images, writer, alphabet, on_error, check_images)
+                 seed, images, writer, on_error)
+
+
+# The options are told once.
+open_alto.__doc__ += open_page.__doc__[open_page.__doc__.index("\n    Parameters\n"):]

@@ -1,14 +1,17 @@
 """Lines listed in tables: TSV or CSV with the columns ``file`` and ``text``."""
 
 import csv
+import io
 import os
 from dataclasses import replace
+from typing import Optional
 
 from lm.base.errors import DataError, MissingDataError
 from lm.base.files import read_text
 from lm.normalisation import normalise
 
 from .base import LineDataset, LineSample, SkipReport
+from .options import OnError, Paths
 
 __all__ = ["open_table"]
 
@@ -22,14 +25,14 @@ def _rows(path, delimiter, quoting):
         line = content[:content.index("\0")].count("\n") + 1
         raise DataError(f"{path}, line {line}: holds a NUL character; not a text table")
     if quoting:
-        reader = csv.reader(content.splitlines(keepends=True), delimiter=delimiter, strict=True)
+        # Only CR and LF end a row: U+2028 and the like may stand inside a transcript.
+        reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
         try:
             for cells in reader:
                 yield reader.line_num, cells
         except csv.Error as error:
             raise DataError(f"{path}, line {reader.line_num}: {error}") from None
     else:
-        # Not splitlines(): U+2028 and the like may stand inside a transcript.
         rows = content.replace("\r\n", "\n").split("\n")
         if rows[-1] == "":
             rows.pop()
@@ -37,7 +40,7 @@ def _rows(path, delimiter, quoting):
             yield number, row.split(delimiter)
 
 
-def _read_table(path, images, file_column, text_column, writer_column, delimiter, quoting, alphabet,
+def _read_table(path, images, file_column, text_column, writer_column, delimiter, quoting,
                 report):
     """Return the samples of one table; what is left out goes to the report."""
     is_csv = path.lower().endswith(".csv")
@@ -76,18 +79,16 @@ def _read_table(path, images, file_column, text_column, writer_column, delimiter
         if not os.path.isfile(image):
             report.add(file, "missing image", f"{path}, line {number}: {image} is not there")
             continue
-        if alphabet is not None and (unknown := alphabet.unknown(text)):
-            report.add(file, "outside the alphabet", f"{path}, line {number}: "
-                       + " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
-            continue
         writer = row.pop(writer_column, None)
         samples.append(LineSample(file, text, image, writer, row))
     return samples
 
 
-def open_table(path, split=None, images=None, file_column="file", text_column="text",
-               writer_column="writer", delimiter=None, quoting=None, alphabet=None,
-               on_error="skip", check_images=False):
+def open_table(path: Paths, split: Optional[str] = None,
+               images: Optional[str] = None, file_column: str = "file",
+               text_column: str = "text", writer_column: str = "writer",
+               delimiter: Optional[str] = None, quoting: Optional[bool] = None,
+               on_error: OnError = "skip") -> LineDataset:
     """Open a table of line images and transcripts.
 
     Parameters
@@ -104,14 +105,12 @@ def open_table(path, split=None, images=None, file_column="file", text_column="t
         Names of the columns; the writer column may be missing. Others are kept in
         ``sample.extra``.
     delimiter : str, optional
+        One character between cells.
     quoting : bool, optional
-    alphabet : Alphabet, optional
-        Lines with characters outside it are skipped (reported) or fatal.
+        Whether cells may stand in quotes.
     on_error : {"skip", "raise"}
         What happens to a row that cannot be used: wrong number of cells, empty file name
-        or text, missing image, unknown character, a file that stood before.
-    check_images : bool
-        Decode every image now, so that broken ones are reported at opening.
+        or text, missing image, a file that stood before.
 
     Returns
     -------
@@ -126,7 +125,7 @@ def open_table(path, split=None, images=None, file_column="file", text_column="t
         Not UTF-8, no header, missing column (the message names file and line), or any bad
         row when ``on_error="raise"``.
     """
-    paths = [os.fspath(p) for p in (path if isinstance(path, (list, tuple)) else [path])]
+    paths = [path] if isinstance(path, str) else list(path)
     if not paths:
         raise DataError("no table of lines is named")
     if len(set(paths)) != len(paths):
@@ -134,11 +133,10 @@ def open_table(path, split=None, images=None, file_column="file", text_column="t
     report, samples = SkipReport(on_error), []
     for number, path in enumerate(paths):
         part = _read_table(path, images, file_column, text_column, writer_column, delimiter,
-                           quoting, alphabet, report)
+                           quoting, report)
         # Ids of several tables may be the same.
         samples += part if number == 0 else [replace(s, id=f"{path}:{s.id}") for s in part]
     path = paths[0]
     name = os.path.splitext(os.path.basename(path))[0]
     table = os.path.basename(os.path.dirname(os.path.abspath(path)))
-    dataset = LineDataset(f"table {table}", split or name, samples, report)
-    return dataset.drop_unreadable() if check_images else dataset
+    return LineDataset(f"table {table}", split or name, samples, report)

@@ -135,7 +135,7 @@ def collect_folds(config, folds, output, say=print, batch_size=16, seed=None):
                                                fold=fold + 1, cache=config.data.cache,
                                                batch_size=batch_size)}
         for index in held_out:
-            pairs[index] = read.get(dataset[index].id)
+            pairs[index] = read.get(dataset.samples[index].id)
     kept = [pair for pair in pairs if pair is not None]
     header = {"data": dataset.name, "split": dataset.split, "checkpoint": "fold-*/best.ckpt",
               "decoder": "greedy", "grouped_by_writer": groups is not None,

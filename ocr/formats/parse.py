@@ -10,6 +10,7 @@ from xml.parsers import expat
 import numpy as np
 
 from lm.base.errors import DataError
+from lm.base.files import check_regular
 from lm.normalisation import normalise
 
 __all__ = ["parse_xml", "read_outlines", "PageXml", "AltoXml", "Unusable", "UNITS", "TOLERANCE",
@@ -19,6 +20,10 @@ __all__ = ["parse_xml", "read_outlines", "PageXml", "AltoXml", "Unusable", "UNIT
 UNITS = ("pixel", "mm10", "inch1200")
 # How far the scales of width and height may differ: more is another picture, or a turned one.
 TOLERANCE = 0.02
+# Elements within elements: more is no page, and would exhaust what walks through it.
+_DEEPEST = 100
+# Largest coordinate, in either direction.
+_FARTHEST = 1e9
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -65,18 +70,26 @@ def _local(name):
     return name.rpartition(":")[2]
 
 
-def parse_xml(path, until=()):
+def parse_xml(path, until=(), outside_dtd=False):
     """Return the root `_Node` of a file; reading stops at an element named in `until`.
+
+    Parameters
+    ----------
+    path : str
+    until : tuple of str
+    outside_dtd : bool
+        Whether the file may name a DTD that lies elsewhere. It is not read in any case.
 
     Raises
     ------
     DataError
-        Malformed, or with a DTD that declares entities or lies elsewhere: a page needs
-        neither, and both can be used to read other files or to fill the memory.
+        Malformed, nested too deep, or with a DTD that declares entities or lies elsewhere: a
+        page needs neither, and both can be used to read other files or to fill the memory.
     """
+    check_regular(path)
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    root, stack = None, []
+    root, stack, texts = None, [], []
 
     def where():
         return f"{path}, line {parser.CurrentLineNumber}"
@@ -91,21 +104,24 @@ def parse_xml(path, until=()):
             root = node
         if node.name in until:
             raise _Enough
+        if len(stack) >= _DEEPEST:
+            raise DataError(f"{where()}: <{node.name}> lies more than {_DEEPEST} elements deep")
         stack.append(node)
+        texts.append([])
 
-    def characters(text):
-        stack[-1].text += text
+    def end(name):
+        stack.pop().text = "".join(texts.pop())
 
     def doctype(name, system, public, internal):
-        if system or public:
+        if (system or public) and not outside_dtd:
             raise DataError(f"{where()}: refers to a DTD elsewhere; refused")
 
     def entity(*_):
         raise DataError(f"{where()}: declares an entity; refused")
 
     parser.StartElementHandler = start
-    parser.EndElementHandler = lambda name: stack.pop()
-    parser.CharacterDataHandler = characters
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = lambda text: texts[-1].append(text)
     parser.StartDoctypeDeclHandler = doctype
     parser.EntityDeclHandler = entity
     try:
@@ -152,7 +168,7 @@ def _numbers(text, where, what):
     """Return the numbers of an attribute, separated by commas or spaces."""
     parts = re.split(r"[\s,]+", text.strip(" \t\r\n,")) if text and text.strip() else []
     values = [float(part) for part in parts if _NUMBER.fullmatch(part)]
-    if len(values) != len(parts) or not np.isfinite(values).all():
+    if len(values) != len(parts) or any(abs(value) > _FARTHEST for value in values):
         raise Unusable("malformed coordinates", f"{where}: {what} is {text[:60]!r}")
     return values
 
@@ -316,14 +332,20 @@ def bounds_of(points):
 
 def line_distance(lines):
     """Return the median distance from a baseline to the next one below, or None."""
-    spans = [(bounds_of(line.baseline), float(np.mean([y for _, y in line.baseline])))
-             for line in lines if line.baseline]
+    spans = sorted((float(np.mean([y for _, y in line.baseline])), *bounds_of(line.baseline)[::2])
+                   for line in lines if line.baseline)
+    heights, lefts, rights = np.array(spans, float).reshape(-1, 3).T
     gaps = []
-    for (left, _, right, _), height in spans:
-        below = [other - height for (a, _, b, _), other in spans
-                 if other > height + 1 and min(b, right) > max(a, left)]
-        if below:
-            gaps.append(min(below))
+    for (height, left, right), start in zip(spans, np.searchsorted(heights, heights + 1, "right")):
+        # The next one is mostly near; more are looked at only where it is not.
+        count = 16
+        while start < len(spans):
+            near = slice(start, start + count)
+            below = np.flatnonzero(np.minimum(rights[near], right) > np.maximum(lefts[near], left))
+            if len(below):
+                gaps.append(heights[start + below[0]] - height)
+                break
+            start, count = start + count, 4 * count
     return float(np.median(gaps)) if gaps else None
 
 
@@ -373,7 +395,7 @@ def read_outlines(path, size, ascent=0.75, descent=0.3):
         raise DataError(f"{path}: its root is <{root.name}>, neither PAGE's nor ALTO's")
     try:
         stated = kind.size(root, path) or size
-        if min(stated) <= 0 or abs(size[0] / stated[0] / (size[1] / stated[1]) - 1) > TOLERANCE:
+        if min(stated) < 1 or abs(size[0] / stated[0] / (size[1] / stated[1]) - 1) > TOLERANCE:
             raise DataError(f"{path}: the page is {stated[0]:g} x {stated[1]:g} in shape, the "
                             f"image {size[0]} x {size[1]}")
         lines = [kind.read(node, region, f"{path}, line {node.line}")

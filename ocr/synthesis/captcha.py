@@ -8,21 +8,25 @@ import importlib.util
 import string
 import threading
 from functools import lru_cache
+from typing import Annotated, Literal, Union
 
 import numpy as np
 
 from lm.base.errors import ConfigError
+from lm.base.settings import Range
 from lm.normalisation import normalise
 
 from ..base.randomness import generator
 from ..data.base import LineSample
 from ..data.lazy import LazyLines
-from ..data.options import CASES, check_choice, check_whole
+from ..data.options import CASES, Case, Count, Seed
 
 __all__ = ["Captchas", "open_captcha", "SPLITS"]
 
 #: Splits by name; the numbers are part of the seeds.
 SPLITS = {"train": 0, "validation": 1, "test": 2}
+
+_Side = Annotated[int, Range(48)]
 
 # What a generator is for; part of its seed.
 _TEXT, _IMAGE = range(2)
@@ -131,9 +135,11 @@ class Captchas(LazyLines):
             self.width, self.height, extra["drawn"]))
 
 
-def open_captcha(split="train", lines=1000, length=4,
-                 characters=string.digits + string.ascii_letters, width=160, height=70,
-                 case="keep", seed=1, stream=False):
+def open_captcha(split: Literal["train", "validation", "test"] = "train", lines: Count = 1000,
+                 length: Count = 4,
+                 characters: Union[str, tuple[str, ...]] = string.digits + string.ascii_letters,
+                 width: _Side = 160, height: _Side = 70, case: Case = "keep", seed: Seed = 1,
+                 stream: bool = False) -> Captchas:
     """Draw captchas with the package ``captcha``.
 
     Parameters
@@ -167,11 +173,6 @@ def open_captcha(split="train", lines=1000, length=4,
         An unknown split or case, a number out of range, characters that cannot be drawn, or
         the package is not installed.
     """
-    check_choice("captcha", "split", split, SPLITS)
-    check_choice("captcha", "case", case, CASES)
-    check_whole("captcha", 1, lines=lines, length=length)
-    check_whole("captcha", 48, width=width, height=height)
-    check_whole("captcha", 0, seed=seed)
     characters = _check_characters(characters)
     # Row i takes the i-th numbers of the stream, however many rows there are.
     codes = generator(seed, _TEXT, SPLITS[split]).integers(

@@ -5,16 +5,20 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from typing import Annotated, Optional
 
 import numpy as np
 from PIL import Image
 
 from lm.base.errors import ConfigError, DataError
+from lm.base.settings import Range, check_options
 
 from ..base.randomness import generator
 from ..data.base import SkipReport
-from ..data.iam import OFFICIAL_FOLDER, OFFICIAL_SPLITS, unescape
-from .source_text import check_numbers, made_up_lines, read_text_lines
+from ..data.iam import OFFICIAL_FOLDER, OFFICIAL_SPLITS
+from ..data.iam_items import unescape
+from ..data.options import Count, Paths, Seed
+from .source_text import made_up_lines, read_text_lines
 from .strokes import find_fonts, make_style, render_line
 
 __all__ = ["WrittenTree", "write_iam_tree", "escape"]
@@ -31,6 +35,9 @@ _AACHEN = (("validation", .10), ("test", .20))
 _WRITER, _TEXT, _IMAGE, _SHARE, _PAGE = range(100, 105)
 
 MARGIN, GAP = 40, 12
+
+#: Pixels from the tallest to the lowest letter.
+Height = Annotated[int, Range(16)]
 
 
 def escape(text):
@@ -274,8 +281,12 @@ def _check_target(folder):
                         f"{other[0]}); not overwritten")
 
 
-def write_iam_tree(folder, forms=120, lines_per_form=9, writers=40, seed=1, text_file=None,
-                   height=64, fonts="auto", err_share=.05, progress=True):
+def write_iam_tree(folder: str, forms: Count = 120,
+                   lines_per_form: Annotated[int, Range(1, 99)] = 9,
+                   writers: Annotated[int, Range(4)] = 40, seed: Seed = 1,
+                   text_file: Optional[str] = None, height: Height = 64, fonts: Paths = "auto",
+                   err_share: Annotated[float, Range(0, 1)] = .05,
+                   progress: bool = True) -> WrittenTree:
     """Write synthetic handwriting in IAM's own format, to be read as the source "iam".
 
     The folder gets ``xml/`` (escaped twice), ``ascii/{lines,words,forms}.txt``, the images of
@@ -310,20 +321,13 @@ def write_iam_tree(folder, forms=120, lines_per_form=9, writers=40, seed=1, text
     """
     from tqdm import tqdm
 
-    check_numbers(1, forms=forms, lines_per_form=lines_per_form)
-    check_numbers(4, writers=writers)
-    check_numbers(16, height=height)
-    check_numbers(0, seed=seed)
-    if forms < writers:
-        raise ConfigError(f"{forms} forms for {writers} writers; each needs one at least")
-    if lines_per_form > 99:
-        raise ConfigError(f"{lines_per_form} lines a form are more than IAM's ids number (99)")
-    if not 0 <= err_share <= 1:
-        raise ConfigError(f"err_share is {err_share!r}; expected a share of 0 to 1")
-    folder = os.path.abspath(os.fspath(folder))
-    _check_target(folder)
     settings = dict(forms=forms, lines_per_form=lines_per_form, writers=writers, seed=seed,
                     height=height, err_share=err_share)
+    check_options(write_iam_tree, {"folder": os.fspath(folder), **settings}, "synth")
+    if forms < writers:
+        raise ConfigError(f"{forms} forms for {writers} writers; each needs one at least")
+    folder = os.path.abspath(os.fspath(folder))
+    _check_target(folder)
     files = find_fonts(fonts)
     report = SkipReport()
     texts = _texts(text_file, forms, lines_per_form, seed, report)

@@ -169,7 +169,7 @@ def cut_lines(recogniser, prepared, report=None, batch_size=16, least_confidence
     drawn = prepared if drawn is None else drawn
     writers = defaultdict(list)
     for index, logits in enumerate(recogniser.logits(prepared, batch_size)):
-        sample = prepared.dataset[index]
+        sample = prepared.dataset.samples[index]
         text = " ".join(sample.text.split())
         if unknown := recogniser.alphabet.unknown(text):
             report.add(sample.id, "outside the alphabet", " ".join(map(repr, unknown)))

@@ -2,14 +2,14 @@
 
 import os
 
-from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.errors import DataError, MissingDataError
 from lm.base.files import read_text
 from lm.normalisation import normalise
 
 from .phrases import make_words, take_line, wrap_words
 from .strokes import undrawable
 
-__all__ = ["made_up_line", "made_up_lines", "read_text_lines", "check_numbers"]
+__all__ = ["made_up_line", "made_up_lines", "read_text_lines"]
 
 #: Characters of a made-up line.
 SHORTEST, LONGEST = 15, 55
@@ -65,11 +65,3 @@ def read_text_lines(path, rng, report):
     if not lines:
         raise DataError(f"{path}: holds no text that can be drawn")
     return lines
-
-
-def check_numbers(least, **numbers):
-    """Raise `ConfigError` unless each of the keywords is a whole number of at least `least`."""
-    for name, value in numbers.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"synthetic {name} is {value!r}; expected a whole number of at "
-                              f"least {least}")

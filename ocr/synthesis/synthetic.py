@@ -6,13 +6,15 @@ on the order in which, or the process from which, they are asked for.
 
 import zlib
 from functools import lru_cache
+from typing import Literal, Optional
 
-from lm.base.errors import ConfigError, DataError
+from lm.base.errors import DataError
 
 from ..base.randomness import generator
 from ..data.base import LineDataset, LineSample, SkipReport
-from .iam_tree import WrittenTree, write_iam_tree
-from .source_text import check_numbers, made_up_line, read_text_lines
+from ..data.options import Count, OnError, Paths, Seed
+from .iam_tree import Height, WrittenTree, write_iam_tree
+from .source_text import made_up_line, read_text_lines
 from .strokes import RENDER_VERSION, find_fonts, make_style, render_line
 
 __all__ = ["SyntheticLines", "open_synthetic", "write_iam_tree", "WrittenTree", "SPLITS"]
@@ -76,8 +78,10 @@ class SyntheticLines(LineDataset):
             sample.extra["index"], self.height, font and _checksum(font), sample.text))
 
 
-def open_synthetic(split="train", lines=1000, writers=40, seed=1, text_file=None, height=64,
-                   fonts="auto", alphabet=None, on_error="skip"):
+def open_synthetic(split: Literal["train", "validation1", "validation2", "test"] = "train",
+                   lines: Count = 1000, writers: Count = 40, seed: Seed = 1,
+                   text_file: Optional[str] = None, height: Height = 64, fonts: Paths = "auto",
+                   on_error: OnError = "skip") -> SyntheticLines:
     """Make lines of synthetic handwriting.
 
     Parameters
@@ -99,10 +103,8 @@ def open_synthetic(split="train", lines=1000, writers=40, seed=1, text_file=None
         Handwriting fonts that about a third of the writers use: those of the system when there
         are any, none, or these TrueType files. With "auto" images are the same only where the
         same fonts are installed.
-    alphabet : Alphabet, optional
-        Lines with characters outside it are left out.
     on_error : {"skip", "raise"}
-        What becomes of lines that cannot be drawn or are outside the alphabet.
+        What becomes of lines that cannot be drawn.
 
     Returns
     -------
@@ -116,11 +118,6 @@ def open_synthetic(split="train", lines=1000, writers=40, seed=1, text_file=None
         The text file is not there, not UTF-8, or too short; or, with ``on_error="raise"``,
         a line cannot be used.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"unknown synthetic split {split!r}; known: {', '.join(SPLITS)}")
-    check_numbers(1, lines=lines, writers=writers)
-    check_numbers(16, height=height)
-    check_numbers(0, seed=seed)
     fonts = find_fonts(fonts)
     report = SkipReport(on_error)
     own = None if text_file is None else _own_lines(text_file, seed, split, report)
@@ -130,11 +127,6 @@ def open_synthetic(split="train", lines=1000, writers=40, seed=1, text_file=None
         id = f"synthetic-{split}-{index:06d}"
         text = own[index % len(own)] if own else made_up_line(
             generator(seed, _TEXT, number, index))
-        unknown = [] if alphabet is None else alphabet.unknown(text)
-        if unknown:
-            report.add(id, "outside the alphabet",
-                       " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown))
-            continue
         writer = index % writers
         samples.append(LineSample(id, text, None, f"{split}-{writer:03d}",
                                   {"index": index, "writer_key": (number, writer)}))

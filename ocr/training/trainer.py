@@ -268,7 +268,7 @@ class Trainer:
     def _not_finite(self, batch, values):
         bad = [i for i, value in zip(batch.indices, values) if not np.isfinite(value)]
         what = "loss" if bad else "gradient"
-        ids = ", ".join(self.prepared.dataset[i].id for i in (bad or batch.indices))
+        ids = ", ".join(self.prepared.dataset.samples[i].id for i in (bad or batch.indices))
         raise TrainingError(f"the {what} is not finite at epoch {self.state['epoch'] + 1}, step "
                             f"{self.state['step'] + 1}, for: {ids}; try a lower learning_rate")
 
@@ -363,7 +363,7 @@ class Trainer:
         from .logging import caption_line
 
         for index in range(min(self.config.training.log_images, len(readings))):
-            picture = caption_line(prepared[index], prepared.dataset[index].text,
+            picture = caption_line(prepared[index], prepared.dataset.samples[index].text,
                                    readings[index])
             self._writer.add_image(f"{split}/line_{index}", picture, epoch)
 

@@ -30,7 +30,7 @@ def test_pack_writes_what_an_experiment_reads(tmp_path):
     assert os.listdir(file.parent) == ["lines.hdf5"]
     source = open_dataset("table", path=str(train))
     dataset = open_dataset("hdf5", path=str(file))
-    assert dataset.texts() == ["une ligne", "le test"] and dataset[1].writer == "w2"
+    assert dataset.texts() == ["une ligne", "le test"] and dataset.samples[1].writer == "w2"
     assert (dataset.image(1) == source.image(2)).all()
     # Other options, overrides, and a file of the same command in the way.
     out, _ = run(*options, f"data.test.path={train}", "--splits", "test", "--size", "128x24",

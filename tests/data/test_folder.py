@@ -118,22 +118,37 @@ def test_splits_of_an_experiment(tmp_path):
 
 
 @pytest.mark.parametrize("options, error, message", [
-    ({"split": "dev"}, ConfigError, "unknown folder split 'dev'; known: train, validation"),
-    ({"case": "title"}, ConfigError, "unknown folder case 'title'; known: keep, lower, upper"),
+    ({"split": "dev"}, ConfigError, "unknown folder.split 'dev'; known: train, validation"),
+    ({"case": "title"}, ConfigError, "unknown folder.case 'title'; known: keep, lower, upper"),
     ({"label": "stm"}, ConfigError, "'stm': expected stem, prefix or a regular"),
     ({"label": "("}, ConfigError, "not a regular expression"),
     ({"validation": 1.5}, ConfigError, "folder validation is 1.5"),
     ({"test": -1}, ConfigError, "folder test is -1"),
-    ({"test": "half"}, ConfigError, "folder test is 'half'"),
-    ({"validation": True}, ConfigError, "folder validation is True"),
+    ({"test": "half"}, ConfigError, "folder.test: expected int or float, not 'half'"),
+    ({"validation": True}, ConfigError, "folder.validation: expected int or float, not True"),
     ({"validation": 1, "test": 1}, ConfigError, "leave nothing of 2"),
-    ({"seed": -1}, ConfigError, "folder seed is -1"),
+    ({"seed": -1}, ConfigError, "folder.seed must be at least 0, not -1"),
     ({"split": "test"}, DataError, "no file for the split 'test'; set test"),
 ])
 def test_bad_settings(tmp_path, options, error, message):
     path = fill(tmp_path, "a.png", "b.png")
     with pytest.raises(error, match=message):
         open_dataset("folder", path=path, **options)
+
+
+@pytest.mark.parametrize("label", [r"((?:a{1,999}){1,999})b", r"^((?:a{1,60}?){1,60}){1,60}\d"])
+def test_a_label_that_takes_forever_is_told(tmp_path, label):
+    path = fill(tmp_path, "a" * 250 + ".png")
+    with pytest.raises(ConfigError, match="takes more than 1 s to search 'aaa"):
+        open_dataset("folder", path=path, label=label)
+
+
+def test_what_is_no_file_is_reported(tmp_path):
+    path = fill(tmp_path, "good.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    dataset = open_dataset("folder", path=path, check_images=True)
+    assert dataset.texts() == ["good"] and dataset.report.counts() == {"no file": 2}
 
 
 def test_no_folder_and_no_images(tmp_path):

@@ -82,7 +82,7 @@ def test_what_is_read_is_what_was_packed(tmp_path, compression):
     assert (dataset.name, dataset.split) == ("made", "official/train")
     assert len(dataset) == 26 and not dataset.stream
     for index, number in enumerate(readable(30)):
-        stored, sample = dataset[index], source[number]
+        stored, sample = dataset.samples[index], source.samples[number]
         assert (stored.id, stored.text, stored.writer) == (sample.id, sample.text, sample.writer)
         assert stored.path is None
         assert stored.extra == {"file": f"{number}.png", "box": [number, 2], "page": "à"}
@@ -99,7 +99,7 @@ def test_subsets_normalisation_and_default_splits_keep_text_and_image_together(t
     pack(tmp_path / "lines.hdf5")
     data = DataConfig("hdf5", {"path": str(tmp_path / "lines.hdf5")}, normalise=("accents",))
     dataset = open_split(data, "train")
-    assert dataset[3].text == "ligne ete “3"
+    assert dataset.samples[3].text == "ligne ete “3"
     part = dataset.subset([9, 2])
     assert (part.image(0) == pixels(10)).all() and (part.image(1) == pixels(2)).all()
     assert part.image_key(0) == dataset.image_key(9) != part.image_key(1)
@@ -333,7 +333,7 @@ def test_unusable_files(tmp_path):
             file.attrs[name] = value
         with pytest.raises(DataError, match=f"a.hdf5: {message}"):
             open_dataset("hdf5", path=str(path), layout="packed")
-    with pytest.raises(ConfigError, match="unknown HDF5 layout 'x'; known: auto"):
+    with pytest.raises(ConfigError, match="unknown hdf5.layout 'x'; known: auto"):
         open_dataset("hdf5", path=str(path), layout="x")
 
 
@@ -445,7 +445,7 @@ def test_flor_files(tmp_path):
     assert (train.name, train.split, valid.split) == ("hdf5 iam", "train", "valid")
     assert train.texts() == ["un", "été"] and train.report.counts() == {"empty transcript": 1}
     assert (train.image(1) == images["train"][1].T).all() and train.image_size(1) == (16, 48)
-    assert valid[1].id == "valid-000001" and (valid.image(1) == images["valid"][1].T).all()
+    assert valid.samples[1].id == "valid-000001" and (valid.image(1) == images["valid"][1].T).all()
     assert train.image_key(0) != train.image_key(1) != valid.image_key(1)
     rows = str(tmp_path / "rows.hdf5")
     images = write_flor(rows, (16, 48))

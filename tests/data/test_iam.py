@@ -1,4 +1,5 @@
 import html
+import os
 import pickle
 import shutil
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from lm.base.errors import ConfigError, DataError, MissingDataError, UnknownNameError
 from ocr.data import open_dataset
-from ocr.data.iam import unescape
+from ocr.data.iam_items import unescape
 from ocr.text.alphabet import Alphabet
 
 LINES = """\
@@ -95,7 +96,7 @@ def test_xml_is_unescaped_fully_and_agrees_with_ascii(root):
     from_xml = open_iam(root, split="all")
     assert texts(from_xml) == texts(open_iam(root, annotations="ascii", split="all"))
     assert {s.id: s.writer for s in from_xml.samples}["a01-003-00"] == "001"
-    assert from_xml[0].extra["box"] == (10, 15, 45, 45)
+    assert from_xml.samples[0].extra["box"] == (10, 15, 45, 45)
     assert "not this" not in texts(from_xml).values()
 
 
@@ -150,7 +151,7 @@ def test_segmentation_flag(root):
 def test_word_mode(root):
     words = open_iam(root, mode="word", annotations="ascii", split="official/train")
     assert texts(words) == {"a01-000u-00-00": "A", "a01-000u-00-01": "MOVE"}
-    assert words[0].extra["box"] == (408, 768, 27, 51)
+    assert words.samples[0].extra["box"] == (408, 768, 27, 51)
     spaced = open_iam(root, mode="word", annotations="ascii", split="official/validation1")
     assert texts(spaced) == {"a01-003-00-00": "a # b"}
     assert texts(open_iam(root, mode="word", split="official/train"))["a01-000u-01-00"] == '"x'
@@ -242,6 +243,26 @@ def test_alphabet(root):
     [skip] = dataset.report.skips
     assert (skip.id, skip.reason) == ("b02-000-00", "outside the alphabet")
     assert "'\u03c0' (U+03C0)" in skip.detail
+
+
+def test_the_other_annotations_are_named_where_they_would_do(root):
+    shutil.move(root / "xml", root / "away")
+    with pytest.raises(MissingDataError, match="lines.txt is there, which annotations=ascii reads"):
+        open_iam(root)
+    shutil.move(root / "away", root / "xml")
+    shutil.rmtree(root / "ascii")
+    with pytest.raises(MissingDataError, match="xml is there, which annotations=xml reads"):
+        open_iam(root, annotations="ascii")
+
+
+def test_pipes_among_the_files_do_not_hang(root):
+    (root / "xml" / "a01-003.xml").unlink()
+    os.mkfifo(root / "xml" / "a01-003.xml")
+    assert "is a pipe or a device" in open_iam(root, split="all").report.skips[0].detail
+    (root / "ascii" / "lines.txt").unlink()
+    os.mkfifo(root / "ascii" / "lines.txt")
+    with pytest.raises(DataError, match="is a pipe or a device"):
+        open_iam(root, annotations="ascii")
 
 
 @pytest.mark.parametrize("gone, options, named", [

@@ -113,7 +113,7 @@ def test_alphabet_files(tmp_path):
     assert Alphabet.from_file(path) == filled and filled.num_classes == 10
     assert filled.characters[6:] == ("\ue001", "\ue000", "\ue002")
     assert Alphabet.from_dict(filled.to_dict()) == filled
-    with pytest.raises(ConfigError, match="outputs is 6; expected a whole number of at least 7"):
+    with pytest.raises(ConfigError, match="outputs is 6; at least 7"):
         write_alphabet(CHARACTERS, path, outputs=6)
     with pytest.raises(ConfigError, match="outputs is 99999; at most"):
         write_alphabet(CHARACTERS, path, outputs=99999)
@@ -129,7 +129,7 @@ def test_reads_rows(tmp_path, end, last):
                           end=end)
     dataset = open_dataset("index", **options)
     assert dataset.texts() == [" ab", "中b"] and dataset.split == "rows"
-    sample = dataset[0]
+    sample = dataset.samples[0]
     assert (sample.id, sample.extra) == ("x.png", {"line": 1, "indices": (0, 1, 5)})
     assert dataset.codec.encode(sample.text) == [0, 1, 2]
     assert dataset.image(1).shape == dataset.image_size(1) == (16, 40)
@@ -187,9 +187,9 @@ def test_bad_settings_and_files(tmp_path):
     options = write_index(tmp_path, "x.png 1\n")
     with pytest.raises(MissingDataError, match="none.txt: no such index file"):
         open_dataset("index", **{**options, "path": str(tmp_path / "none.txt")})
-    with pytest.raises(ConfigError, match="unknown index blank 'no'"):
+    with pytest.raises(ConfigError, match="unknown index.blank 'no'"):
         open_dataset("index", **options, blank="no")
-    with pytest.raises(ConfigError, match="index limit is 0"):
+    with pytest.raises(ConfigError, match="index.limit must be at least 1"):
         open_dataset("index", **options, limit=0)
     # Rows are parsed again later; a file that changed is noticed.
     dataset = open_dataset("index", **options)
@@ -227,7 +227,7 @@ def test_many_rows_cost_little_memory(tmp_path):
     tracemalloc.stop()
     # A sample with its strings is far above 300 bytes.
     assert len(half) == count // 2 and held < 60 * count
-    assert half[7].extra["line"] == 15 and half[7].id == "14.png"
+    assert half.samples[7].extra["line"] == 15 and half.samples[7].id == "14.png"
 
 
 # -- training on it -----------------------------------------------------------------------

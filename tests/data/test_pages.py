@@ -111,13 +111,13 @@ def test_page(tmp_path, version, prefix):
         for index, ((left, top, right, bottom), _) in enumerate(LINES):
             assert (dataset.image(index) == pixels[top:bottom, left:right]).all()
             assert dataset.image_size(index) == (bottom - top, right - left)
-    sample = dataset[1]
+    sample = dataset.samples[1]
     assert (sample.id, sample.writer) == ("p/l1", None)
     assert sample.path == str(tmp_path / "p.png")
     assert sample.extra == {"page": "p", "region": "r1", "line": "l1", "box": (40, 90, 260, 32),
                             "custom": "readingOrder {index:1;}"}
-    assert page(tmp_path, writer="page")[0].writer == "p"
-    assert page(tmp_path, writer="folder")[0].writer == tmp_path.name
+    assert page(tmp_path, writer="page").samples[0].writer == "p"
+    assert page(tmp_path, writer="folder").samples[0].writer == tmp_path.name
 
 
 @pytest.mark.parametrize("version", [2, 4])
@@ -133,7 +133,7 @@ def test_alto(tmp_path, version, shape):
     assert dataset.texts() == ["une ligne", "été & co", "la fin"] and not len(dataset.report)
     for index, ((left, top, right, bottom), _) in enumerate(LINES):
         assert (dataset.image(index) == pixels[top:bottom, left:right]).all()
-    assert dataset[0].extra["region"] == "b1"
+    assert dataset.samples[0].extra["region"] == "b1"
 
 
 @pytest.mark.parametrize("unit, factor", [("mm10", 0.635), ("inch1200", 4.0), ("pixel", 0.5)])
@@ -144,7 +144,7 @@ def test_units_are_scaled_by_the_size_of_the_page(tmp_path, unit, factor):
         for i, (box, text) in enumerate(LINES)], unit=unit, size=[v * factor for v in SIZE])
     dataset = alto(tmp_path)
     for index, ((left, top, right, bottom), _) in enumerate(LINES):
-        assert dataset[index].extra["box"] == (left, top, right - left, bottom - top)
+        assert dataset.samples[index].extra["box"] == (left, top, right - left, bottom - top)
         assert (dataset.image(index) == pixels[top:bottom, left:right]).all()
 
 
@@ -191,12 +191,12 @@ def test_points_as_elements_and_words_between_them(tmp_path):
     write_page(tmp_path / "p.xml", [
         f'<TextLine id="a"><Coords>{points}</Coords><TextEquiv><Unicode>x</Unicode></TextEquiv>'
         "</TextLine>"], version="2010-03-19")
-    assert page(tmp_path)[0].extra["box"] == (40, 30, 200, 32)
+    assert page(tmp_path).samples[0].extra["box"] == (40, 30, 200, 32)
     for separator in (",", " ", ", "):
         write_alto(tmp_path / "p.xml", [alto_line(0, string("x")).replace(
             "<String", f'<Shape><Polygon POINTS="{pairs(corners(box), separator)}"/></Shape>'
             "<String")])
-        assert alto(tmp_path)[0].extra["box"] == (40, 30, 200, 32)
+        assert alto(tmp_path).samples[0].extra["box"] == (40, 30, 200, 32)
 
 
 # -- outlines ---------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_a_band_along_the_baseline(tmp_path):
     for crop in ("polygon", "baseline"):
         dataset = page(tmp_path, crop=crop, ascent=0.5, descent=0.25, background="white")
         image = dataset.image(1)
-        assert dataset[1].extra["box"] == (40, 80, 200, 40)
+        assert dataset.samples[1].extra["box"] == (40, 80, 200, 40)
         # Level on the left, lower to the right.
         assert (image[:30, :100] == pixels[80:110, 40:140]).all()
         assert (image[31:, :100] == 255).all()
@@ -300,18 +300,18 @@ def test_images_are_found_by_name(tmp_path, name):
     folder = tmp_path / "page"
     folder.mkdir()
     write_page(folder / "other.xml", [page_line(0, corners(LINES[0][0]), "x")], image=name)
-    assert os.path.samefile(page(folder)[0].path, tmp_path / "p.png")
+    assert os.path.samefile(page(folder).samples[0].path, tmp_path / "p.png")
     (tmp_path / "scans").mkdir()
     draw_page(tmp_path / "scans" / "p.png")
     dataset = page(folder, images=str(tmp_path / "scans"))
-    assert os.path.samefile(dataset[0].path, tmp_path / ("p.png" if name == "../p.png"
+    assert os.path.samefile(dataset.samples[0].path, tmp_path / ("p.png" if name == "../p.png"
                                                          else "scans/p.png"))
 
 
 def test_an_unnamed_image_is_that_of_the_xml_files_name(tmp_path):
     draw_page(tmp_path / "p.png")
     write_alto(tmp_path / "p.xml", [alto_line(0, string("x"), LINES[0][0])], image=None, unit=None)
-    assert alto(tmp_path)[0].path == str(tmp_path / "p.png")
+    assert alto(tmp_path).samples[0].path == str(tmp_path / "p.png")
     os.unlink(tmp_path / "p.png")
     assert "nor is one named like the XML file" in alto(tmp_path).report.skips[0].detail
 
@@ -423,11 +423,11 @@ def test_bad_folders_and_options(tmp_path):
     (tmp_path / "mets.xml").write_text("<mets/>")
     with pytest.raises(DataError, match="no page could be read; nothing skipped"):
         page(tmp_path)
-    for options, message in (({"crop": "x"}, "unknown page crop 'x'; known: polygon"),
-                             ({"split": "x"}, "unknown page split 'x'"),
-                             ({"background": "x"}, "unknown page background"),
-                             ({"writer": "x"}, "unknown page writer"),
-                             ({"ascent": -1}, "ascent is -1"),
+    for options, message in (({"crop": "x"}, "unknown page.crop 'x'; known: polygon"),
+                             ({"split": "x"}, "unknown page.split 'x'"),
+                             ({"background": "x"}, "unknown page.background"),
+                             ({"writer": "x"}, "unknown page.writer"),
+                             ({"ascent": -1}, "page.ascent must be at least 0"),
                              ({"ascent": 0, "descent": 0}, "are both 0")):
         with pytest.raises(ConfigError, match=message):
             page(tmp_path, **options)
@@ -482,7 +482,7 @@ def test_listed_pages(pages):
         page(pages, split="train", **options)
     with pytest.raises(MissingDataError, match="none.txt: no such list of pages"):
         page(pages, split="train", train=str(pages / "none.txt"))
-    with pytest.raises(ConfigError, match="train is 0.5; expected a list"):
+    with pytest.raises(ConfigError, match="page.train: expected str or list of str, not 0.5"):
         page(pages, split="train", train=0.5)
 
 

@@ -1,8 +1,16 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from lm.base.errors import ConfigError, DataError, MissingDataError, UnknownNameError
+from lm.base.errors import (
+    AlphabetError,
+    ConfigError,
+    DataError,
+    MissingDataError,
+    UnknownNameError,
+)
 from ocr.data import open_dataset
 from ocr.text.alphabet import Alphabet
 
@@ -11,7 +19,7 @@ def test_reads_lines_and_keeps_other_columns(tmp_path):
     Image.new("L", (30, 10), 255).save(tmp_path / "a.png")
     (tmp_path / "t.tsv").write_text('page\tfile\ttext\twriter\n7\ta.png\tun "mot"  #1\tw9\n')
     dataset = open_dataset("table", path=str(tmp_path / "t.tsv"))
-    sample = dataset[0]
+    sample = dataset.samples[0]
     assert (sample.id, sample.text, sample.writer) == ("a.png", 'un "mot"  #1', "w9")
     assert sample.extra == {"page": "7"}
     assert dataset.split == "t"
@@ -21,10 +29,42 @@ def test_reads_lines_and_keeps_other_columns(tmp_path):
 def test_csv_is_quoted(tmp_path):
     Image.new("L", (30, 10), 255).save(tmp_path / "a.png")
     (tmp_path / "t.csv").write_text('file,text\na.png,"one, ""two"""\n')
-    assert open_dataset("table", path=str(tmp_path / "t.csv"))[0].text == 'one, "two"'
+    assert open_dataset("table", path=str(tmp_path / "t.csv")).texts() == ['one, "two"']
     (tmp_path / "t.csv").write_text('file,text\na.png,"one\n')
     with pytest.raises(DataError, match="t.csv, line 2"):
         open_dataset("table", path=str(tmp_path / "t.csv"))
+
+
+def test_only_line_ends_end_a_row_of_csv(tmp_path):
+    Image.new("L", (30, 10), 255).save(tmp_path / "a.png")
+    text = "x\u2028y\x85z\x0bu\x0cv\x1cw\x1d1\x1e2"
+    for end in ("\n", "\r\n", "\r"):
+        (tmp_path / "t.csv").write_bytes(f"file,text{end}a.png,{text}{end}".encode())
+        assert open_dataset("table", path=str(tmp_path / "t.csv")).texts() == [text]
+
+
+def test_pipes_and_devices_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "t.tsv")
+    for path in (str(tmp_path / "t.tsv"), "/dev/zero"):
+        with pytest.raises(DataError, match=f"{path}: is a pipe or a device"):
+            open_dataset("table", path=path)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"images": 5}, "table.images: expected str, not 5"),
+    ({"path": None}, "table.path: expected str or list of str, not None"),
+    ({"quoting": "no"}, "table.quoting: expected bool, not 'no'"),
+    ({"alphabet": 5}, "alphabet: expected a preset or a file, not 5"),
+    ({"check_images": "x"}, "table.check_images: expected bool, not 'x'"),
+    ({"alphabet": "asci"}, "asci: cannot be read"),
+])
+def test_options_of_the_wrong_type(tmp_path, options, message):
+    Image.new("L", (30, 10), 255).save(tmp_path / "a.png")
+    (tmp_path / "t.tsv").write_text("file\ttext\na.png\tÄb\n")
+    with pytest.raises((ConfigError, AlphabetError), match=message):
+        open_dataset("table", **{"path": tmp_path / "t.tsv", **options})
+    named = open_dataset("table", path=tmp_path / "t.tsv", alphabet="ascii")
+    assert named.report.skips[0].detail == "'Ä' (U+00C4)" and not len(named)
 
 
 def test_hostile_rows_are_counted_not_lost(tmp_path):
@@ -68,9 +108,9 @@ def test_missing_table_unknown_source_unknown_option(tmp_path):
     with pytest.raises(UnknownNameError,
                        match="known: alto, captcha, folder, hdf5, iam, index, page, synth"):
         open_dataset("tabel", path="x")
-    with pytest.raises(ConfigError, match="has no option 'pth'"):
+    with pytest.raises(ConfigError, match="table has no option 'pth' .did you mean 'path'"):
         open_dataset("table", pth="x")
-    with pytest.raises(ConfigError, match=r"needs the option\(s\) path"):
+    with pytest.raises(ConfigError, match="table needs the option\\(s\\) path"):
         open_dataset("table")
 
 
@@ -94,7 +134,7 @@ def test_several_tables_are_one_dataset(tmp_path):
     paths = [str(tmp_path / folder / "t.tsv") for folder in ("one", "two")]
     dataset = open_dataset("table", path=paths)
     assert dataset.texts() == ["eins", "zwei"]
-    assert [s.id for s in dataset] == ["a.png", f"{paths[1]}:a.png"]
+    assert [s.id for s in dataset.samples] == ["a.png", f"{paths[1]}:a.png"]
     assert dataset.split == "t" and dataset.report.counts() == {"missing image": 2}
     with pytest.raises(DataError, match="same table twice"):
         open_dataset("table", path=[paths[0], paths[0]])

@@ -52,10 +52,10 @@ def test_our_readers_read_it(tmp_path, kind):
     path.write_text(WRITERS[kind](READING, "p.png"), encoding="utf-8")
     lines = open_dataset(kind, path=str(path), on_error="raise")
     assert lines.texts() == ["été & <co>", '"fin"']
-    assert lines[0].extra["box"] == (20, 10, 280, 40)
+    assert lines.samples[0].extra["box"] == (20, 10, 280, 40)
     flags = {"alto": "tags", "page": "custom"}[kind]
-    assert [flags in sample.extra for sample in lines] == [False, True]
-    assert "low_confidence" in lines[1].extra[flags]
+    assert [flags in sample.extra for sample in lines.samples] == [False, True]
+    assert "low_confidence" in lines.samples[1].extra[flags]
     # And as a segmentation: outline and baseline.
     again = read_segmentation(str(path), SIZE)
     assert again[0].polygon == READING.lines[0].line.polygon

@@ -140,15 +140,15 @@ def test_options_of_functions():
                lines: Annotated[int, Range(1)] = 3, anything=None):
         return path
 
-    assert check_options(source, {"path": ["a"], "anything": 5}, "source 'x'") == {
+    assert check_options(source, {"path": ["a"], "anything": 5}, "table") == {
         "path": ["a"], "anything": 5}
-    for options, message in (({"path": 5}, "source 'x': path: expected str or list of str, not 5"),
+    for options, message in (({"path": 5}, "table.path: expected str or list of str, not 5"),
                              ({"path": "a", "images": 5}, "images: expected str, not 5"),
                              ({"path": "a", "lines": 0}, "lines must be at least 1, not 0"),
                              ({"path": "a", "image": "x"}, "did you mean 'images'"),
                              ({}, "needs the option\\(s\\) path")):
         with pytest.raises(ConfigError, match=message):
-            check_options(source, options, "source 'x'")
+            check_options(source, options, "table")
 
 
 def test_every_setting_of_an_experiment_is_described():

@@ -50,14 +50,14 @@ def test_order_threads_processes_and_copies_make_no_difference():
     with ThreadPoolExecutor(4) as pool:
         assert all(map(np.array_equal, pool.map(again.image, range(8)), images))
     part = pickle.loads(pickle.dumps(dataset.subset([5, 2])))
-    assert part.texts() == [dataset[5].text, dataset[2].text]
+    assert part.texts() == [dataset.samples[5].text, dataset.samples[2].text]
     assert np.array_equal(part.image(0), images[5])
     script = ("from ocr.data import open_dataset; import zlib\n"
               "d = open_dataset('captcha', lines=9, seed=5)\n"
-              "print(d[7].text, zlib.crc32(d.image(7)))")
+              "print(d.samples[7].text, zlib.crc32(d.image(7)))")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           check=True)
-    assert done.stdout.split() == [dataset[7].text, str(zlib.crc32(images[7]))]
+    assert done.stdout.split() == [dataset.samples[7].text, str(zlib.crc32(images[7]))]
 
 
 def test_seeds_and_splits_differ():
@@ -97,11 +97,11 @@ def test_no_global_state_is_touched():
 def test_many_lines_cost_little():
     dataset = open_dataset("captcha", lines=1_000_000, stream=True)
     assert len(dataset) == 1_000_000 and dataset.codes.nbytes == 8_000_000
-    assert dataset[999_999].id == "captcha-train-0999999"
+    assert dataset.samples[999_999].id == "captcha-train-0999999"
     assert dataset.image(-1).shape == (70, 160)
     # Half of them, still none is held.
     half = dataset.subset(range(0, 1_000_000, 2))
-    assert half[499_999].id == "captcha-train-0999998" and half.stream
+    assert half.samples[499_999].id == "captcha-train-0999998" and half.stream
 
 
 def test_streamed_lines_are_those_kept():
@@ -137,12 +137,12 @@ def test_splits_of_an_experiment():
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"split": "dev"}, "unknown captcha split 'dev'; known: train, validation, test"),
-    ({"case": "x"}, "unknown captcha case 'x'"),
-    ({"lines": 0}, "captcha lines is 0"),
-    ({"length": 2.5}, "captcha length is 2.5"),
-    ({"width": 10}, "captcha width is 10; expected a whole number of at least 48"),
-    ({"seed": -1}, "captcha seed is -1"),
+    ({"split": "dev"}, "unknown captcha.split 'dev'; known: train, validation, test"),
+    ({"case": "x"}, "unknown captcha.case 'x'"),
+    ({"lines": 0}, "captcha.lines must be at least 1, not 0"),
+    ({"length": 2.5}, "captcha.length: expected int, not 2.5"),
+    ({"width": 10}, "captcha.width must be at least 48, not 10"),
+    ({"seed": -1}, "captcha.seed must be at least 0, not -1"),
     ({"characters": "a"}, "at least two"),
     ({"characters": "aba"}, "none of them twice"),
     ({"characters": "a b"}, "' ' is not a single printable character"),

@@ -21,7 +21,7 @@ def test_a_splits_options_go_before_the_common_ones():
                                      "train": {"lines": 5, "split": "validation2"}})
     assert len(open_split(data, "train")) == 5 and len(open_split(data, "test")) == 3
     assert open_split(data, "train").split == "validation2"
-    with pytest.raises(ConfigError, match="no option 'line'"):
+    with pytest.raises(ConfigError, match="synthetic has no option 'line'"):
         open_split(from_mapping(DataConfig, {"options": {"line": 3}}), "train")
 
 
