@@ -2,7 +2,7 @@
 
     python experiments/copiste_ablation.py [--only NAME,...] [key=value ...]
 
-Each is experiments/copiste_first.yaml at 2 epochs with one change, chosen and scored on the
+Each is the recipe copiste_first at 2 epochs with one change, chosen and scored on the
 validation split alone. A finished run is not repeated, one that was cut off is resumed. Writes
 runs/copiste-ablation/NAME and prints a table.
 """
@@ -11,13 +11,12 @@ import json
 import os
 import sys
 
-from lm.base.settings import apply_overrides, from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.cli.main import main as ocr
 from ocr.training.sources import open_split
 
-CONFIG = __file__.replace("_ablation.py", "_first.yaml")
+CONFIG = "copiste_first"
 FOLDER = "runs/copiste-ablation"
 EPOCHS = 2
 SYNTHETIC = f"{FOLDER}/synthetic/best.ckpt"
@@ -53,7 +52,7 @@ def _train(output, overrides):
 
 def _pretrain(overrides):
     """Two epochs on synthetic lines of the training transcripts' text."""
-    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(CONFIG), overrides))
+    config = read_experiment(CONFIG, overrides)
     os.makedirs(FOLDER, exist_ok=True)
     text = f"{FOLDER}/text_train.txt"
     write_corpus(text, open_split(config.data, "train").texts())

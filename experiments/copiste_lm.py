@@ -17,12 +17,11 @@ import sys
 
 from chains import Models, compare, step
 
-from lm.base.settings import from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.training.sources import open_split
 
-CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "copiste_lines.yaml")
+CONFIG = "copiste"
 RUN, GENERAL = "runs/copiste", "runs/text-fr"
 CHECKPOINT = f"{RUN}/best.ckpt"
 
@@ -30,7 +29,7 @@ CHECKPOINT = f"{RUN}/best.ckpt"
 def make_models(folder):
     """Train the models of characters, words and word forms: the transcripts' own, and mixed."""
     models = Models(folder, f"{folder}/valid.txt")
-    data = from_mapping(ExperimentConfig, read_yaml(CONFIG)).data
+    data = read_experiment(CONFIG).data
     for split, name in (("train", "train"), ("validation", "valid")):
         write_corpus(f"{folder}/{name}.txt", open_split(data, split).texts())
     own, general, words = f"{folder}/train.txt", f"{GENERAL}/text.txt", f"{GENERAL}/words.tsv"

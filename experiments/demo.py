@@ -11,8 +11,7 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-CONFIG = os.path.join(HERE, "demo.yaml")
+CONFIG = "demo"
 OUTPUT = "demo"
 CHECKPOINT = f"{OUTPUT}/run/best.ckpt"
 

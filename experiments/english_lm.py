@@ -2,7 +2,7 @@
 
     python experiments/english_lm.py [--budget MINUTES]
 
-Trains the recogniser of english_lines.yaml in runs/english, n-grams of characters, words and
+Trains the recogniser of the recipe english in runs/english, n-grams of characters, words and
 word forms on state_union.txt, tunes every chain on the validation lines and scores it on the
 test lines, both of another text (inaugural.txt). What is already there is not made again.
 """
@@ -14,12 +14,11 @@ import sys
 
 from chains import Models, compare, step
 
-from lm.base.settings import from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.training.sources import open_split
 
-CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "english_lines.yaml")
+CONFIG = "english"
 RUN = "runs/english"
 CHECKPOINT = f"{RUN}/best.ckpt"
 
@@ -31,7 +30,7 @@ def main():
     parser.add_argument("--budget", type=float, default=3.0, metavar="MINUTES",
                         help="of tuning, for each chain (default: 3)")
     arguments = parser.parse_args()
-    data = from_mapping(ExperimentConfig, read_yaml(CONFIG)).data
+    data = read_experiment(CONFIG).data
     corpus = data.train["text_file"]
     if not os.path.exists(corpus):
         sys.exit(f"error: {corpus} is missing")

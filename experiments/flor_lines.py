@@ -3,7 +3,7 @@
     python experiments/flor_lines.py [--minutes M] [--normalise A,B] [--resume] [key=value ...]
 
 Packs what LINES names into runs/flor/copiste.hdf5 (boxes of 1024 x 128; a stopped packing is
-gone on with), trains flor_lines.yaml and scores the test split by best path. Writes train.txt,
+gone on with), trains the recipe flor and scores the test split by best path. Writes train.txt,
 predict.txt (TE_L truth, TE_P reading) and evaluate.txt beside the checkpoints.
 
 --minutes stops the training after so many, validations included: the rate falls on a plateau, so
@@ -20,9 +20,8 @@ import threading
 
 from recipe import tells_errors
 
-from lm.base.settings import apply_overrides, from_mapping, read_yaml
 from lm.normalisation import parse_rules
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.cli.main import main as ocr
 from ocr.decoding import DecoderConfig
 from ocr.evaluation.flor_files import (
@@ -34,8 +33,7 @@ from ocr.evaluation.run import evaluate
 from ocr.recognition.network import Recogniser
 from ocr.training.sources import open_split
 
-CONFIG = __file__.replace(".py", ".yaml")
-LINES = __file__.replace("flor_lines.py", "copiste_first.yaml")
+CONFIG, LINES = "flor", "copiste_first"
 STOPPED = 128 + signal.SIGTERM
 
 
@@ -92,7 +90,7 @@ def main():
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
     rules = parse_rules(arguments.normalise)
-    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(CONFIG), arguments.overrides))
+    config = read_experiment(CONFIG, arguments.overrides)
     status = pack(config.data.options["path"], config.preprocess.width, config.preprocess.height)
     resume = ["--resume"] if arguments.resume else []
     status = status or train([*arguments.overrides, *resume], arguments.minutes)

@@ -2,8 +2,8 @@
 
     python experiments/french_model.py [--resume] [key=value ...]
 
-The two trainings of copiste_lines.py come first, then french_first.yaml, then the trainings of
-french_model.yaml, in rounds: each goes on from the mean of what the round before began with and
+The two trainings of copiste_lines.py come first, then the recipe french_first, then trainings of
+the recipe french, in rounds: each goes on from the mean of what the round before began with and
 ended in. Writes runs/french/best.ckpt, the mean of the last round, and scores it and all that it
 is made of on the validation split. Needs runs/text-fr/words.tsv (french_text.py). With --resume
 what is finished is not repeated. `shipped_models.py` makes the model that comes with the library
@@ -20,7 +20,7 @@ from recipe import goes_on, train_in_turn
 
 from ocr.cli.main import main as ocr
 
-FIRST, SECOND = (__file__.replace("_model.py", ending) for ending in ("_first.yaml", "_model.yaml"))
+FIRST, SECOND = "french_first", "french"
 FOLDER = "runs/french"
 #: Recombined lines, and lines in fonts, of a training.
 RECOMBINED, FONTS = "7000", "5000"

@@ -16,8 +16,7 @@ import sys
 from recipe import tells_errors
 
 from lm.base.files import write_json, write_text
-from lm.base.settings import apply_overrides, from_mapping, read_yaml
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.checkpoints.shipped import model_path
 from ocr.cli.main import main as ocr
 from ocr.correction import build_pipeline
@@ -28,10 +27,10 @@ from ocr.recognition.network import Recogniser
 from ocr.text.metrics import TextMetric
 from ocr.training.trainer import train
 
-DATA = "../shared/data/copiste"
+DATA = "data/copiste"
 FILES = {"validation": "valid", "test": "test"}
 FOLDER = "runs/hands"
-CONFIG = __file__.replace(".py", ".yaml")
+CONFIG = "hands"
 
 
 def start():
@@ -66,7 +65,6 @@ def learn(lines, checkpoint, output, epochs, rate):
     rows = [f"{os.path.abspath(sample.path)}\t{sample.text}\n" for sample in lines.samples]
     os.makedirs(output, exist_ok=True)
     write_text(f"{output}/lines.tsv", "file\ttext\n" + "".join(rows))
-    table = {"path": f"{output}/lines.tsv"}
     if os.path.exists(f"{output}/last.ckpt"):
         # Of a run that was cut short: half a minute's work.
         os.remove(f"{output}/last.ckpt")
@@ -74,10 +72,9 @@ def learn(lines, checkpoint, output, epochs, rate):
     changes = [f"output={output}", f"alphabet={checkpoint}",
                f"training.initial_checkpoint={checkpoint}", f"training.epochs={epochs}",
                f"training.learning_rate={rate}", f"training.validate_every={epochs}",
-               "training.workers=0", "training.log_images=0"]
-    mapping = apply_overrides(read_yaml(CONFIG), changes)
-    mapping["data"].update(train=table, validation=table)
-    train(from_mapping(ExperimentConfig, mapping), say=lambda line: None)
+               "training.workers=0", "training.log_images=0",
+               f"data.options.path={output}/lines.tsv"]
+    train(read_experiment(CONFIG, changes), say=lambda line: None)
     return f"{output}/best.ckpt"
 
 

@@ -11,4 +11,4 @@ import sys
 from recipe import run
 
 if __name__ == "__main__":
-    sys.exit(run(__file__.replace(".py", ".yaml"), sys.argv[1:]))
+    sys.exit(run("iam", sys.argv[1:]))

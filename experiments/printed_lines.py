@@ -14,11 +14,10 @@ from reader import run
 from recipe import tells_errors
 
 from lm.base.files import write_text
-from lm.base.settings import from_mapping, read_yaml
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.data.index_file import read_characters, write_alphabet
 
-CONFIG = __file__.replace(".py", ".yaml")
+CONFIG = "printed"
 HELD_OUT = 20
 
 
@@ -43,7 +42,7 @@ def main(arguments):
     font = None
     if arguments[:1] == ["--font"]:
         font, arguments = arguments[1], arguments[2:]
-    prepare(from_mapping(ExperimentConfig, read_yaml(CONFIG)))
+    prepare(read_experiment(CONFIG))
     return run(CONFIG, arguments, ["test", "validation", "train"], shown=30 if font else 0,
                font=font)
 

@@ -4,8 +4,7 @@ import os
 
 from recipe import tells_errors
 
-from lm.base.settings import apply_overrides, from_mapping, read_yaml
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.cli.main import main as ocr
 from ocr.decoding import DecoderConfig
 from ocr.evaluation.grid import label_grid
@@ -41,7 +40,7 @@ def run(config_path, arguments, splits, shown=40, font=None):
     overrides = [a for a in arguments if a != "--resume"]
     if status := ocr(["train", "--config", config_path, *arguments]):
         return status
-    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
+    config = read_experiment(config_path, overrides)
     recogniser = Recogniser(os.path.join(config.output, "best.ckpt"), config.training.device)
     for split in splits:
         _read(recogniser, config, split, shown, font)

@@ -5,9 +5,8 @@ import os
 
 from lm import NgramConfig, train_ngram
 from lm.base.errors import OCRError
-from lm.base.settings import apply_overrides, from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.cli.main import main as ocr
 from ocr.training.sources import open_split
 
@@ -94,7 +93,7 @@ def run(config_path, arguments):
     """
     overrides = [a for a in arguments if a != "--resume"]
     resume = [a for a in arguments if a == "--resume"]
-    config = from_mapping(ExperimentConfig, apply_overrides(read_yaml(config_path), overrides))
+    config = read_experiment(config_path, overrides)
     output = config.output
     corpus, model = os.path.join(output, "text_train.txt"), os.path.join(output, "words")
     if status := ocr(["train", "--config", config_path, *overrides, *resume]):

@@ -20,7 +20,7 @@ from lm.base.files import read_text, write_text
 from ocr.cli.main import main as ocr
 from ocr.data import open_dataset
 
-TRAIN = "../shared/data/copiste/train.tsv"
+TRAIN = "data/copiste/train.tsv"
 WORDS = "runs/text-fr/words.tsv"
 #: Texts made, of which the lines take theirs.
 TEXTS = 40000

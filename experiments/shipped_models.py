@@ -17,16 +17,15 @@ from itertools import islice
 from chains import Models, step
 
 from lm.base.files import atomic_path
-from lm.base.settings import from_mapping, read_yaml
 from lm.denoising import write_corpus
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.training.sources import open_split
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-WEIGHTS = os.path.join(os.path.dirname(HERE), "ocr", "weights")
+WEIGHTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "ocr",
+                       "weights")
 #: Settings of the recogniser, its run.
-RECOGNISERS = {"french": ("french_first.yaml", "runs/french"),
-               "english": ("english_lines.yaml", "runs/english")}
+RECOGNISERS = {"french": ("french_first", "runs/french"),
+               "english": ("english", "runs/english")}
 #: How the weights are stored: all that is shipped is to stay under 20 MB.
 PRECISION = {"french": ["--half"], "english": ["--int8", "--calibrate", "64"]}
 #: Figures of the n-grams are kept with this many bits.
@@ -74,7 +73,7 @@ def main():
     checkpoint = arguments.checkpoint or f"{run}/best.ckpt"
     if not os.path.exists(checkpoint):
         sys.exit(f"error: {checkpoint} is missing; train it first")
-    data = from_mapping(ExperimentConfig, read_yaml(os.path.join(HERE, config))).data
+    data = read_experiment(config).data
     models = Models(f"runs/ship/{name}", f"runs/ship/{name}/valid.txt")
     write_corpus(models.heldout, open_split(data, "validation").texts())
     {"french": french_models, "english": english_models}[name](models, data)
@@ -90,7 +89,7 @@ def main():
          "--budget", str(arguments.budget), "--output", decoder)
     exported = os.path.join(WEIGHTS, f"{name}.onnx")
     step("ocr", "export", checkpoint, "--onnx", exported, *PRECISION[name], "--pipeline", decoder)
-    step("ocr", "evaluate", "--checkpoint", exported, "--config", os.path.join(HERE, config),
+    step("ocr", "evaluate", "--checkpoint", exported, "--config", config,
          "--decoders", "greedy,beam-char", "--calibration", "--output", models.path("report"))
 
 

@@ -13,4 +13,4 @@ import sys
 from reader import run
 
 if __name__ == "__main__":
-    sys.exit(run(__file__.replace(".py", ".yaml"), sys.argv[1:], ["test"]))
+    sys.exit(run("shixin", sys.argv[1:], ["test"]))

@@ -18,13 +18,12 @@ from functools import partial
 
 import numpy as np
 
-from lm.base.settings import from_mapping, read_yaml
-from ocr.checkpoints.settings import ExperimentConfig
+from ocr.checkpoints.settings import read_experiment
 from ocr.data import open_dataset
 from ocr.data.packing import PackSettings, pack_lines
 from ocr.training.sources import make_alphabet, open_split
 
-CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "copiste_first.yaml")
+CONFIG = "copiste_first"
 
 
 def timed(name, lines, work):
@@ -43,7 +42,7 @@ def read_all(dataset, order):
 
 def sources(config_path, limit, size):
     """Print the rates of the table, of packing, and of reading what was packed."""
-    config = from_mapping(ExperimentConfig, read_yaml(config_path))
+    config = read_experiment(config_path)
     dataset = open_split(config.data, "train")
     dataset = dataset.subset(range(min(limit, len(dataset))))
     order = np.random.default_rng(1).permutation(len(dataset))

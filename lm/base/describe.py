@@ -6,7 +6,7 @@ import re
 import textwrap
 import typing
 from collections.abc import Iterable
-from typing import Any, Callable, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from .kinds import nested_settings, type_name
 
@@ -66,14 +66,15 @@ def _as_yaml(value):
     return '""' if value == "" else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def describe(target: Union[type, Callable], prefix: str = "",
+def describe(target: Any, prefix: str = "",
              skip: Iterable[str] = ()) -> list[Setting]:
     """Return the settings of a settings class, nested ones too, or the options of a function.
 
     Parameters
     ----------
-    target : type or callable
-        A dataclass, or a function whose keyword parameters are options.
+    target : type, object or callable
+        A dataclass, an instance of one, whose values are told instead of the defaults, or a
+        function whose keyword parameters are options.
     prefix : str
         What their names begin with, such as ``"training."``.
     skip : iterable of str
@@ -81,6 +82,9 @@ def describe(target: Union[type, Callable], prefix: str = "",
     """
     # A field that a subclass does not document has the words of the class it comes from.
     meanings = {}
+    preset = dataclasses.is_dataclass(target) and not isinstance(target, type)
+    values = vars(target) if preset else {}
+    target = type(target) if preset else target
     for one in reversed(target.__mro__) if isinstance(target, type) else [target]:
         meanings.update(_meanings(one))
     hints = typing.get_type_hints(target, include_extras=True)
@@ -100,7 +104,7 @@ def describe(target: Union[type, Callable], prefix: str = "",
         if nested:
             settings += describe(nested, f"{prefix}{name}.")
         else:
-            settings.append(Setting(prefix + name, type_name(kind), default,
+            settings.append(Setting(prefix + name, type_name(kind), values.get(name, default),
                                     meanings.get(name, "")))
     return settings
 
@@ -111,7 +115,7 @@ def listed(settings: Iterable[Setting], width: int = 100) -> str:
     for setting in settings:
         default = ("(required)" if setting.default is dataclasses.MISSING
                    else f"= {_as_yaml(setting.default)}")
-        rows.append(f"{setting.name} {default}    {setting.type}")
+        rows.append(f"{setting.name} {default}    {setting.type}".rstrip())
         rows += textwrap.wrap(setting.meaning, width - 4, initial_indent="    ",
                               subsequent_indent="    ")
     return "\n".join(rows)

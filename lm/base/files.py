@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, Optional, Union
 
 from .errors import ConfigError, DataError, MissingDataError
+from .signals import TEMPORARY
 
 __all__ = ["atomic_path", "check_regular", "check_writable", "read_text", "read_json",
            "parse_json", "write_text", "write_json"]
@@ -31,6 +32,7 @@ def atomic_path(path):
     umask = os.umask(0)
     os.umask(umask)
     os.chmod(temporary, 0o666 & ~umask)
+    TEMPORARY.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -40,6 +42,8 @@ def atomic_path(path):
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+    finally:
+        TEMPORARY.discard(temporary)
 
 
 def check_regular(path: Union[str, os.PathLike]) -> None:

@@ -101,6 +101,8 @@ def _convert_union(value, members, where):
 
 
 def _convert_list(value, origin, members, where):
+    if isinstance(value, str) and members in ((str, ...), (str,)):
+        return origin([value])
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         raise _WrongType(f"{where}: expected a list, not {_shown(value)}")
     if origin is list or (len(members) == 2 and members[1] is Ellipsis):

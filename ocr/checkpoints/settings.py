@@ -1,14 +1,16 @@
 """Settings of an experiment: what a YAML file given to ``ocr train`` holds."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Optional
 
-from lm.base.settings import Range, Settings
+from lm.base.settings import Range, Settings, apply_overrides, from_mapping, read_yaml
 from lm.normalisation import check_rules
 
 from ..image import AugmentConfig, PreprocessConfig
+from ..recipes import recipe_path
 
-__all__ = ["DataConfig", "ModelConfig", "TrainingConfig", "ExperimentConfig"]
+__all__ = ["DataConfig", "ModelConfig", "TrainingConfig", "ExperimentConfig", "read_experiment"]
 
 _Count = Annotated[int, Range(1)]
 _Whole = Annotated[int, Range(0)]
@@ -181,3 +183,25 @@ class ExperimentConfig(Settings):
     augment: Optional[AugmentConfig] = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def read_experiment(config: Optional[str] = None, overrides: Iterable[str] = (),
+                    base: Optional[Mapping] = None) -> ExperimentConfig:
+    """Return the settings of an experiment.
+
+    Parameters
+    ----------
+    config : str, optional
+        YAML file, or name of a recipe (``ocr list recipes``).
+    overrides : iterable of str
+        ``key=value``; they go before the file.
+    base : mapping, optional
+        What they start from; the file goes before.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        A file that cannot be read, an unknown recipe, key or value.
+    """
+    given = read_yaml(recipe_path(config)) if config else {}
+    return from_mapping(ExperimentConfig, apply_overrides({**(base or {}), **given}, overrides))

@@ -1,14 +1,13 @@
-"""What the subcommands share: options, config files, error handling."""
+"""What the subcommands share: options, settings of experiments."""
 
 import argparse
 import os
 import sys
 
 from lm.base.errors import CheckpointError, ConfigError
-from lm.base.settings import apply_overrides, from_mapping, read_yaml
 
 __all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
-           "model_file", "options_from_yaml", "positive", "require_file", "say"]
+           "model_file", "positive", "require_file", "say"]
 
 
 def say(text):
@@ -17,11 +16,13 @@ def say(text):
 
 
 def add_config(parser, required=False):
-    """Add ``--config FILE`` and ``key=value`` overrides."""
+    """Have the command take the settings of an experiment (``--config`` and ``key=value``)."""
+    from ..checkpoints.settings import ExperimentConfig
+
     parser.add_argument("--config", metavar="YAML", required=required,
-                        help="settings; see experiments/*.yaml")
-    parser.add_argument("overrides", nargs="*", metavar="key=value",
-                        help="settings that go before the file's, e.g. training.epochs=5")
+                        help="settings of an experiment: a file, or a recipe of ocr list; "
+                             "key=value goes before, anywhere on the line, e.g. training.epochs=5")
+    parser.takes(lambda: ExperimentConfig)
 
 
 def add_checkpoint(parser, required=True):
@@ -57,13 +58,10 @@ def positive(text):
 
 
 def experiment_config(arguments, base=None):
-    """Return the `ExperimentConfig` of ``--config`` and overrides, over the mapping `base`."""
-    from ..checkpoints.settings import ExperimentConfig
+    """Return the `ExperimentConfig` of ``--config`` and ``key=value``, over the mapping `base`."""
+    from ..checkpoints.settings import read_experiment
 
-    mapping = dict(base or {})
-    if arguments.config:
-        mapping.update(read_yaml(arguments.config))
-    return from_mapping(ExperimentConfig, apply_overrides(mapping, arguments.overrides))
+    return read_experiment(arguments.config, arguments.overrides, base)
 
 
 def checkpoint_config(arguments, recogniser):
@@ -75,35 +73,6 @@ def checkpoint_config(arguments, recogniser):
         raise ConfigError("an exported model names no data: give --config YAML, or "
                           "data.source=NAME and its options")
     return config
-
-
-def options_from_yaml(parser, argv):
-    """Take a subcommand's options from the YAML file of ``--config``, before it is parsed.
-
-    Keys are option names with underscores; what the command line gives goes before.
-    `ConfigError` lists the known keys.
-    """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--config")
-    path = finder.parse_known_args(argv)[0].config
-    if path is None:
-        return
-    actions = {a.dest: a for a in parser._actions if a.dest not in ("help", "config")}
-    for key, value in read_yaml(path).items():
-        if key not in actions:
-            raise ConfigError(f"{path}: unknown setting {key!r}; "
-                              f"known: {', '.join(sorted(actions))}")
-        action = actions[key]
-        if isinstance(value, str) and action.type is not None:
-            try:
-                value = action.type(value)
-            except (argparse.ArgumentTypeError, ValueError) as error:
-                raise ConfigError(f"{path}: {key}: {error}") from None
-        if action.nargs == "+" and not isinstance(value, list):
-            value = [value]
-        action.default, action.required = value, False
-        if action.nargs == "+":
-            action.nargs = "*"
 
 
 def require_file(path):

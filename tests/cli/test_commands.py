@@ -8,6 +8,9 @@ import sys
 import pytest
 from PIL import Image
 
+from lm.base.version import __version__
+from ocr.cli.commands import COMMANDS
+
 from ..conftest import WORDS, write_table
 from ..training.test_trainer import TINY_MODEL
 
@@ -134,7 +137,7 @@ def test_options_from_yaml(trained):
     assert len(out.splitlines()) == 1
     (trained / "recognise.yaml").write_text("checkpint: x\n")
     _, err = run("recognise", "--config", trained / "recognise.yaml", status=2)
-    assert "unknown setting 'checkpint'; known: alpha, " in err
+    assert "unknown setting 'checkpint' (did you mean 'checkpoint'?); known: alpha, " in err
 
 
 def test_recognise_reads_what_it_can_and_fails(trained):
@@ -204,18 +207,21 @@ def test_list_and_help():
     assert "data: alto, captcha, folder, hdf5, iam, index, page, synthetic, table" in out
     assert run("list", "shipped")[0].startswith("shipped: ")
     assert run("list", "decoders")[0] == "decoders: beam, beam-char, beam-lm, greedy\n"
-    for command in ("", "train", "evaluate", "tune", "recognise", "denoise-data", "pack",
-                    "synth", "list"):
-        out, _ = run(*filter(None, [command]), "--help")
-        assert out.startswith(f"usage: ocr {command}".rstrip())
+    assert run("--help")[0] == run()[0] and run()[0].startswith("usage: ocr COMMAND")
+    assert run("--version")[0] == f"ocr {__version__}\n"
+    for command in COMMANDS:
+        out, _ = run(command, "--help")
+        assert out.startswith(f"usage: ocr {command} ") and "--config" in out
+    assert run("recognize", "--help")[0].startswith("usage: ocr recognise ")
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["train", "--config", "none.yaml"], "none.yaml: no such file"),
+    (["train", "--config", "none.yaml"],
+     "none.yaml: neither a file of settings nor a recipe; recipes: copiste, "),
     (["train", "--config", "bad.yaml"],
      "unknown setting 'epochs' (did you mean 'training.epochs'?); known here: output"),
     (["train"], "the following arguments are required: --config"),
-    (["trian"], "invalid choice: 'trian'"),
+    (["trian"], "unknown command 'trian' (did you mean 'train'?); known: train, "),
     (["evaluate", "--checkpoint", "none.ckpt"], "none.ckpt: no such checkpoint"),
     (["evaluate", "--checkpoint", "bad.yaml"], "bad.yaml: not a checkpoint"),
     (["recognise", "x.png", "--checkpoint", "bad.yaml", "--decoder", "bem"],
@@ -227,7 +233,8 @@ def test_list_and_help():
     (["tune", "--checkpoint", "bad.yaml", "--decoder", "beam+spelling", "--set", "lexicon=x"],
      "--set lexicon=x: expected CORRECTOR.KEY=VALUE with one of the correctors in use (spelling)"),
     (["tune", "--checkpoint", "bad.yaml", "--decoder", "beam+spelling", "--set",
-      "spelling.lex=x"], "unknown setting 'spelling.lex'; known here: lexicon"),
+      "spelling.lex=x"],
+     "unknown setting 'spelling.lex' (did you mean 'lexicon'?); known here: lexicon"),
     (["evaluate", "--checkpoint", "bad.yaml", "--normalise", "qotes"],
      "unknown normalisation rule 'qotes'; known: "),
     (["evaluate", "--checkpoint", "bad.yaml", "--pipeline", "bad.yaml"],

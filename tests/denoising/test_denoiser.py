@@ -389,7 +389,7 @@ def test_commands(files, tmp_path, capsys):
     assert report["after"]["cer"] == min(entry["validation_cer"] for entry in history)
     assert main(["denoise-evaluate", best, files["validation_pairs"][0]]) == 0
     assert "after" in capsys.readouterr().out
-    for bad, message in ((["denoise-train", "--output", "x"], "--pairs"),
+    for bad, message in ((["denoise-train", "--output", "x"], "'pairs' is missing"),
                          (["denoise-evaluate", "none.ckpt", files["pairs"][0]], "none.ckpt"),
                          ([*arguments[:-1], "none.txt", "--output", str(tmp_path / "y")],
                           "none.txt: no such")):

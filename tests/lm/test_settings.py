@@ -117,7 +117,7 @@ def test_a_pipe_is_no_file_of_settings(tmp_path):
     ({"batch_size": 0}, "training.batch_size must be at least 1"),
     ({"workers": 1.5}, "training.workers: expected int, at least 0, not 1.5|expected int"),
     ({"schedule": "cosin"}, r"unknown training.schedule 'cosin'.* \(did you mean 'cosine'\?\)"),
-    ({"freeze": "stem"}, "training.freeze: expected a list"),
+    ({"freeze": 5}, "training.freeze: expected a list"),
     ({"device": "cpu\0"}, "training.device: holds a NUL"),
     ({"bach_size": 3}, r"'training.bach_size' \(did you mean 'batch_size'\?\)"),
     ({"device": "x" * 5000, "x": 1}, "unknown setting 'training.x'"),
@@ -133,6 +133,7 @@ def test_settings_given_in_python_are_checked_too():
     with pytest.raises(ConfigError, match="TrainingConfig.ema must be finite"):
         TrainingConfig(ema=float("nan"))
     assert TrainingConfig(learning_rate=1, freeze=["stem"]).freeze == ("stem",)
+    assert TrainingConfig(freeze="stem").freeze == ("stem",)
 
 
 def test_options_of_functions():

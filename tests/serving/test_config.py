@@ -1,10 +1,10 @@
 """Settings of the service, and the command that takes them."""
 
-import argparse
 import dataclasses
 
 import pytest
 
+from lm.base.command import make_parser
 from lm.base.errors import ConfigError, MissingDataError
 from ocr.cli.commands import serve
 from ocr.cli.main import main
@@ -12,9 +12,7 @@ from ocr.serving.config import ServingConfig
 
 
 def parse(*arguments):
-    parser = argparse.ArgumentParser()
-    serve.add_arguments(parser)
-    return serve.serving_config(parser.parse_args(list(arguments)))
+    return serve.serving_config(make_parser("ocr", "serve", serve.__name__).parse(arguments))
 
 
 def test_every_setting_has_an_option():
@@ -53,9 +51,7 @@ def test_the_command_tells_in_one_line_what_is_wrong(tmp_path, capsys, monkeypat
     (tmp_path / "x.onnx").write_bytes(b"")
     assert main(["serve", "--model", f"a={tmp_path / 'x.onnx'}"]) == 2
     assert "x.onnx" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stop:
-        main(["serve", "--model", "nothing"])
-    assert stop.value.code == 2 and "NAME=PATH" in capsys.readouterr().err
+    assert main(["serve", "--model", "nothing"]) == 2 and "NAME=PATH" in capsys.readouterr().err
 
     def none():
         raise MissingDataError("no trained model comes with this installation")

@@ -1,14 +1,12 @@
 """Train a denoiser: from what was read to what was written.
 
 A small network learns from pairs of truth and reading (ocr denoise-data), then also from clean
-text with the same errors. Writes best.ckpt and last.ckpt; --config FILE holds all settings
-(`ocr.correction.denoiser.DenoiserConfig`), the command line goes before.
+text with the same errors. Writes best.ckpt and last.ckpt.
 """
 
 import os
 
-from lm.base.errors import ConfigError
-from lm.base.settings import from_mapping, read_yaml
+from lm.base.command import settings_of
 
 
 def add_arguments(parser):
@@ -26,25 +24,20 @@ def add_arguments(parser):
                         help="shorten both to fit (default: no limit)")
     parser.add_argument("--seed", type=int, metavar="N", help="default 1")
     parser.add_argument("--device", help="auto, cpu (default), gpu, gpu:0")
-    parser.add_argument("--config", metavar="YAML", help="file of settings, with _ for -")
     parser.add_argument("--resume", action="store_true", help="go on from last.ckpt")
+    parser.takes(_settings)
+
+
+def _settings():
+    from ...correction.denoiser import DenoiserConfig
+
+    return DenoiserConfig
 
 
 def run(arguments):
-    from ...correction.denoiser import DenoiserConfig
     from ...denoising.training import train_denoiser
 
-    given = {name: value for name, value in vars(arguments).items() if value is not None
-             and name not in ("command", "run", "config", "resume")}
-    settings = {**(read_yaml(arguments.config) if arguments.config else {}), **given}
-    for name in ("pairs", "validation_pairs", "corpus"):
-        if isinstance(settings.get(name), str):
-            settings[name] = [settings[name]]
-    for name, how in (("pairs", "--pairs JSONL"), ("validation_pairs", "--validation JSONL"),
-                      ("output", "--output DIR")):
-        if not settings.get(name):
-            raise ConfigError(f"denoise-train needs {how}")
-    config = from_mapping(DenoiserConfig, settings)
+    config = settings_of(arguments, _settings())
     best = min(train_denoiser(config, arguments.resume),
                key=lambda entry: entry["validation_cer"])
     print(f"{os.path.join(config.output, 'best.ckpt')}: step {best['step']}, validation CER "

@@ -3,8 +3,8 @@
 
 def add_arguments(parser):
     parser.add_argument("kind", nargs="?", default="all",
-                        choices=("all", "models", "shipped", "decoders", "correctors", "data",
-                                 "alphabets"))
+                        choices=("all", "recipes", "models", "shipped", "decoders", "correctors",
+                                 "data", "alphabets"))
 
 
 def run(arguments):
@@ -12,9 +12,10 @@ def run(arguments):
     from ...correction import list_correctors
     from ...data import list_datasets
     from ...decoding import list_decoders
+    from ...recipes import list_recipes
     from ...text.alphabet import PRESETS
 
-    kinds = {"data": list_datasets, "alphabets": lambda: sorted(PRESETS),
+    kinds = {"recipes": list_recipes, "data": list_datasets, "alphabets": lambda: sorted(PRESETS),
              "decoders": list_decoders, "correctors": list_correctors, "models": _models,
              "shipped": list_shipped}
     wanted = kinds if arguments.kind == "all" else (arguments.kind,)

@@ -9,8 +9,8 @@ PATH/2/model.onnx, ...) that is looked at again and again. docs/serving.md says 
 import argparse
 import dataclasses
 
+from lm.base.command import settings_of
 from lm.base.errors import ConfigError
-from lm.base.settings import read_yaml
 
 from ..common import model_file
 
@@ -47,8 +47,7 @@ def add_arguments(parser):
     parser.add_argument("--model", action="append", type=_model, metavar="NAME=PATH",
                         help="a model to serve, or the name of one that comes with ocr; "
                         "repeatable; the default one without any")
-    parser.add_argument("--config", metavar="YAML",
-                        help="settings by name (underscores); the command line goes before")
+    parser.takes(lambda: ServingConfig)
     for name, (kind, metavar, text) in _OPTIONS.items():
         default = defaults[name]
         parser.add_argument("--" + name.replace("_", "-"), type=kind, metavar=metavar,
@@ -76,18 +75,12 @@ def serving_config(arguments):
     """Return the `ServingConfig` of ``--config`` and the other options."""
     from ...serving.config import ServingConfig
 
-    mapping = read_yaml(arguments.config) if arguments.config else {}
-    mapping.update({name: getattr(arguments, name) for name in _OPTIONS
-                    if getattr(arguments, name) is not None})
-    if arguments.cors:
-        mapping["cors"] = arguments.cors
-    if arguments.model:
-        models = dict(arguments.model)
-        if len(models) < len(arguments.model):
-            raise ConfigError("--model: a name stands twice")
-        mapping["models"] = models
-    if not mapping.get("models"):
+    given = dict(arguments.model or ())
+    if len(given) < len(arguments.model or ()):
+        raise ConfigError("--model: a name stands twice")
+    config = settings_of(arguments, ServingConfig, **({"models": given} if given else {}))
+    if not config.models:
         from ...checkpoints.shipped import default_model
 
-        mapping["models"] = {"default": default_model()}
-    return ServingConfig.from_dict(mapping)
+        config = dataclasses.replace(config, models={"default": default_model()})
+    return config

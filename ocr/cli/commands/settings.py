@@ -1,0 +1,60 @@
+"""Tell all settings: their types, defaults and what they mean.
+
+Without NAME: those of an experiment, as in the YAML file of ocr train. NAME is a group of them
+(training, data), one of them (training.epochs), or something that ocr list names, to tell its
+options: a data source (data.options), a network (model.options), a decoder or a corrector; or a
+command with settings of its own (serve, denoise-train).
+"""
+
+_REGISTRIES = (("data source", "ocr.data_sources"), ("network", "ocr.networks"),
+               ("decoder", "ocr.decoders"), ("corrector", "ocr.correctors"))
+
+
+def add_arguments(parser):
+    parser.add_argument("name", nargs="?", metavar="NAME")
+
+
+def run(arguments):
+    from lm.base.settings import listed
+
+    print(listed(_settings(arguments.name)))
+
+
+def _settings(name):
+    from lm.base.command import make_parser
+    from lm.base.errors import UnknownNameError, did_you_mean
+    from lm.base.plugins import Registry
+    from lm.base.settings import describe, from_mapping
+
+    from ...checkpoints.settings import ExperimentConfig
+    from . import COMMANDS
+
+    settings = describe(ExperimentConfig)
+    if name is None:
+        return settings
+    group = [s for s in settings if s.name == name or s.name.startswith(f"{name}.")]
+    if group:
+        return group
+    if name in COMMANDS:
+        parser = make_parser("ocr", name, COMMANDS[name][0])
+        return describe(parser.settings()) if parser.settings else _options(parser)
+    registries = [Registry(kind, group) for kind, group in _REGISTRIES]
+    for registry in registries:
+        if name in registry:
+            entry = registry.get(name)
+            cls = getattr(entry, "config_class", None)
+            if cls and hasattr(entry, "defaults"):  # a network's preset
+                return describe(from_mapping(cls, entry.defaults))
+            return describe(cls or entry, skip=("alphabet",))
+    known = [*COMMANDS, *(n for registry in registries for n in registry.names()),
+             *dict.fromkeys(s.name.partition(".")[0] for s in settings)]
+    raise UnknownNameError(f"nothing is called {name!r}{did_you_mean(name, known)}; known: "
+                           f"{', '.join(known)}")
+
+
+def _options(parser):
+    """Return the settings that are a command's options."""
+    from lm.base.settings import Setting
+
+    return [Setting(name, "bool" if action.nargs == 0 else "", action.default, action.help or "")
+            for name, action in parser.options().items()]
