@@ -47,6 +47,10 @@ class Parser(argparse.ArgumentParser):
         """Have ``--config`` and ``key=value`` fill the class that `settings` returns."""
         self.settings = settings
 
+    def print_help(self, file: Any = None) -> None:
+        # argparse's own passes over what cannot be written.
+        print(self.format_help(), end="", file=file)
+
     def format_help(self) -> str:
         text = super().format_help()
         if self.settings is None:
