@@ -1,36 +1,67 @@
-"""Image files and Pillow images as grey arrays: the one way in for pixels."""
+"""Image files, Pillow images and arrays as grey: the one way in for pixels."""
 
+import os
+import warnings
 from contextlib import contextmanager
+from typing import Any, Optional
 
 import numpy as np
 
-from lm.base.errors import DataError
+from lm.base.errors import DataError, OCRError
+from lm.base.files import check_regular
 
-__all__ = ["load_grey", "to_grey", "image_file"]
+__all__ = ["load_grey", "to_grey", "as_grey", "image_file", "image_shape", "frame_count"]
+
+#: Drawings, which Pillow hands to other programs, and no pictures of pages.
+_REFUSED = ("EPS", "WMF", "EMF")
+#: EXIF's orientation, and its values that turn a picture by a quarter.
+_ORIENTATION, _QUARTERS = 0x0112, (5, 6, 7, 8)
 
 
 @contextmanager
-def image_file(path):
-    """Open the image file `path`; whatever is wrong with it becomes a `DataError`."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            yield image
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable image ({error})") from None
-
-
-def load_grey(path, upright=False, max_pixels=None):
-    """Read the image file `path` as grey.
+def image_file(path: Any):
+    """Open the image file `path`; whatever is wrong with it becomes a `DataError`.
 
     Parameters
     ----------
-    path : str or path-like
-    upright : bool
-        Turn a photo the way its EXIF orientation says.
+    path : str, path-like or binary file
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(path, (str, os.PathLike)):
+        check_regular(path)
+    try:
+        with Image.open(path) as image:
+            if image.format in _REFUSED:
+                raise DataError(f"{path}: {image.format} is no format of pictures")
+            yield image
+    except OCRError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not a readable image (of no known format)") from None
+    except Exception as error:  # noqa: BLE001 - Pillow's readers fail in many ways on damage
+        raise DataError(f"{path}: not a readable image "
+                        f"({str(error) or type(error).__name__})") from None
+
+
+def frame_count(image: Any) -> int:
+    """Return how many pictures an open Pillow image holds: pages of a TIFF, frames of a GIF."""
+    # What else a phone's photo holds is the same picture: a preview, its depth.
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+
+
+def load_grey(path: Any, frame: Optional[int] = None,
+              max_pixels: Optional[int] = None) -> np.ndarray:
+    """Read the image file `path` as grey, turned the way its EXIF orientation says.
+
+    Parameters
+    ----------
+    path : str, path-like or binary file
+    frame : int, optional
+        Which picture of a file of several, from 0. By default the first; a warning then says
+        that there are others.
     max_pixels : int, optional
         Refuse larger images before they are unpacked.
 
@@ -42,45 +73,123 @@ def load_grey(path, upright=False, max_pixels=None):
     Raises
     ------
     DataError
-        The file is missing, no image, too large, cut short or without pixels; the message
-        names it.
+        The file is missing, no image, too large, cut short, without pixels, or of values that
+        are no greys; the message names it.
     """
     with image_file(path) as image:
+        count = frame_count(image)
+        if frame is not None:
+            if not 0 <= frame < count:
+                raise DataError(f"{path}: holds {count} image(s); there is no frame {frame}, "
+                                "counted from 0")
+            image.seek(frame)
+        elif count > 1:
+            warnings.warn(f"{path}: holds {count} images; only the first is read", stacklevel=2)
         if max_pixels and image.width * image.height > max_pixels:
             raise DataError(f"{path}: {image.width} x {image.height} pixels are more than the "
                             f"{max_pixels} allowed")
         image.load()
-        grey = to_grey(image, upright)
+        try:
+            grey = to_grey(image)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
     if grey.size <= 1:
         raise DataError(f"{path}: the image holds no pixels")
     return grey
 
 
-def to_grey(image, upright=True):
-    """Turn a loaded Pillow image of any mode into grey.
+def image_shape(path: Any) -> tuple[int, int]:
+    """Return the (height, width) that `load_grey` gives a file, from its head alone.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-    upright : bool
-        Turn a photo the way its EXIF orientation says.
+    Raises
+    ------
+    DataError
+        As `load_grey`; damaged pixels go unnoticed.
+    """
+    with image_file(path) as image:
+        width, height = image.size
+        # A PNG is unpacked where it is asked for an orientation that its head does not hold.
+        if image.format != "PNG" or "exif" in image.info:
+            if image.getexif().get(_ORIENTATION) in _QUARTERS:
+                width, height = height, width
+    return height, width
+
+
+def to_grey(image: Any) -> np.ndarray:
+    """Turn a loaded Pillow image of any mode into grey, upright as its EXIF orientation says.
 
     Returns
     -------
     numpy.ndarray
         uint8, shape (height, width); alpha is laid over white, 16 bits are scaled to 8.
+
+    Raises
+    ------
+    DataError
+        Values that are no greys; see `as_grey`.
     """
     from PIL import Image, ImageOps
 
-    if upright:
-        image = ImageOps.exif_transpose(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow itself would clip these to 255.
+        return _scaled(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image)
-    if image.mode.startswith("I") or image.mode == "F":
-        # Pillow clips 16-bit greys to 255 instead of scaling them.
-        values = np.asarray(image, dtype=np.float64)
-        grey = np.clip(values / (65535 if values.max() > 255 else 255) * 255, 0, 255)
-        return grey.round().astype(np.uint8)
     return np.asarray(image.convert("L"))
+
+
+def as_grey(image: Any) -> np.ndarray:
+    """Return an image as grey uint8 (height, width).
+
+    Parameters
+    ----------
+    image : numpy.ndarray or PIL.Image.Image
+        Arrays: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or bool, integers of 8
+        or 16 bits' range, or floats of 0..1 or 0..255. Pillow images are turned as their EXIF
+        orientation says.
+
+    Raises
+    ------
+    DataError
+        Anything else.
+    """
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        return to_grey(image)
+    array = np.asarray(image)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.size == 0 or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise DataError(f"expected an image (height, width[, 3 or 4]), not shape {array.shape}")
+    if array.dtype != np.uint8:
+        array = _scaled(array)
+    return array if array.ndim == 2 else to_grey(Image.fromarray(array))
+
+
+def _scaled(values):
+    """Return numbers of another type than uint8 as uint8 greys, or say why they are none."""
+    if values.dtype == bool:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"an image of {values.dtype} is none of grey values")
+    low, high = float(values.min()), float(values.max())
+    kind = values.dtype.name
+    if values.dtype.kind == "f":
+        # NaN compares false.
+        top = 1 if high <= 1 else 255
+        if not (0 <= low and high <= top) or not np.isfinite(values).all():
+            raise DataError(f"values of {kind} from {low:g} to {high:g} are no greys; expected "
+                            "0..1 or 0..255")
+    else:
+        top = 255 if high <= 255 else 65535
+        if low < 0 or high > top:
+            raise DataError(f"values of {kind} from {low:g} to {high:g} are no greys; expected "
+                            "0..255 or 0..65535")
+        if high == 1:
+            raise DataError(f"values of {kind} from 0 to 1: black and white, or nearly black? "
+                            "Save it with 1 bit or 8 bits a pixel")
+    return (values * (255.0 / top)).round().astype(np.uint8)

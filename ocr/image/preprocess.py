@@ -1,5 +1,12 @@
-"""From a grey image to what the network reads: polarity, height, margins, standardisation."""
+"""From a grey image to what the network reads, the same way for training and for reading.
 
+`prepare_line` takes a line as it was loaded or cut out of a page: which of ink and paper is the
+lighter, cleaning, upright letters (`clean_line`), then height and black and white (`scale_line`).
+`line_to_input` standardises. What it does is all in a `PreprocessConfig`, which goes into every
+checkpoint and every exported model.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -7,31 +14,42 @@ import numpy as np
 
 from lm.base.errors import ConfigError, DataError
 
-__all__ = ["PreprocessConfig", "resize_line", "resized_width", "input_width", "standardise",
-           "line_to_input", "image_columns", "ORIGINAL_MEAN", "ORIGINAL_STD"]
+from .cleaning import clean_paper, compensate_illumination, deslant, histogram, light_on_dark
+from .cleaning import quantiles
+
+__all__ = ["PreprocessConfig", "prepare_line", "clean_line", "scale_line", "resized_width",
+           "input_width", "standardise", "line_to_input", "fit_box", "image_columns",
+           "ORIGINAL_MEAN", "ORIGINAL_STD"]
 
 #: Mean and standard deviation of the original notebook's 60x800 boxes, on a 0..1 scale.
 ORIGINAL_MEAN = 0.942532484060557
 ORIGINAL_STD = 0.15926149044640417
 
 POLARITIES = ("auto", "dark", "light")
+CLEANINGS = ("none", "auto", "even")
 SCALINGS = ("ink", "original")
 BINARISATIONS = ("", "otsu", "mean")
 
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """How an image becomes a line of fixed height.
+    """How the image of a line becomes what the network reads; its fields in their order of work.
 
     Attributes
     ----------
+    polarity : {"auto", "dark", "light"}
+        Whether the ink is darker or lighter than the paper; "auto" looks at each line.
+    cleaning : {"none", "auto", "even"}
+        "auto": dark or uneven paper and grain are cleaned away where there are such, and lines on
+        white paper stay as they are; "even": the lighting is made even in any case. Of
+        `ocr.image.cleaning`.
+    deslant : bool
+        Stand slanted letters upright.
     height : int
         Height in pixels after scaling.
     width : int or None
         None keeps the aspect: the width follows from the height. A number makes a box of
         height x width, into which the line is fitted, centred in height, left in width.
-    polarity : {"auto", "dark", "light"}
-        Whether the ink is darker or lighter than the paper; "auto" looks at the median.
     scaling : {"ink", "original"}
         "ink": paper 0, darkest ink about 1, by each line's own percentiles, so that pencil
         and pen look alike and padding is paper. "original": the original notebook's mean
@@ -48,14 +66,16 @@ class PreprocessConfig:
         "mean": their mean. With scaling "ink" paper is then exactly 0 and ink 1.
     """
 
+    polarity: str = "auto"
+    cleaning: str = "auto"
+    deslant: bool = False
     height: int = 64
     width: Optional[int] = None
-    polarity: str = "auto"
+    max_width: int = 4096
+    binarise: str = ""
     scaling: str = "ink"
     margin: int = 8
     min_width: int = 16
-    max_width: int = 4096
-    binarise: str = ""
 
     def __post_init__(self):
         if self.height < 8 or self.min_width < 1 or self.max_width < self.min_width:
@@ -73,35 +93,11 @@ class PreprocessConfig:
                               + ", ".join(name or '""' for name in BINARISATIONS))
 
 
-def _histogram(grey):
-    """Count the pixels of each of the 256 greys."""
-    from PIL import Image
-
-    # Much faster than sorting or NumPy's own counting.
-    return np.array(Image.fromarray(grey).histogram())
-
-
-def _quantiles(grey, *shares):
-    """Return what `numpy.quantile` gives for a uint8 image, from its histogram."""
-    above = _histogram(grey).cumsum()
-    found = []
-    for share in shares:
-        place = share * (grey.size - 1)
-        low, high = np.searchsorted(above, [int(place), min(int(place) + 1, grey.size - 1)],
-                                    side="right")
-        found.append(float(low + (high - low) * (place - int(place))))
-    return found
-
-
-def _median(grey):
-    return _quantiles(grey, 0.5)[0]
-
-
 def _threshold(ink, method):
     """Return the brightness above which a pixel of the ink-bright image counts as ink."""
     if method == "mean":
         return ink.mean()
-    counts = _histogram(ink).astype(np.float64)
+    counts = histogram(ink).astype(np.float64)
     below = counts.cumsum()
     above = below[-1] - below
     sums = (counts * np.arange(256)).cumsum()
@@ -174,7 +170,7 @@ def resize_line(grey, config):
 
 def paper_of(ink):
     """Brightness of the paper of an ink-bright image: its median."""
-    return np.uint8(_median(ink))
+    return np.uint8(quantiles(ink, 0.5)[0])
 
 
 def standardise(ink, config):
@@ -189,7 +185,7 @@ def standardise(ink, config):
     if config.binarise:
         return ink.astype(np.float32) / np.float32(255)
     # Strokes cover 5 to 20% of a line; far fewer pixels are pure ink.
-    paper, strong = _quantiles(ink, 0.5, 0.98)
+    paper, strong = quantiles(ink, 0.5, 0.98)
     span = max(strong - paper, 24.0)
     return np.clip((ink.astype(np.float32) - paper) / np.float32(span), 0.0, 1.5)
 

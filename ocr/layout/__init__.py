@@ -1,6 +1,8 @@
 """From a page to its lines: finding them, taking them from elsewhere, cutting them out."""
 
-from .base import LayoutConfig, TextLine, as_grey, crop, line_of_polygon, whole_image
+from ..image.cutting import TextLine, crop, line_of_polygon, whole_image
+from ..image.load import as_grey
+from .base import LayoutConfig
 from .find import can_find_lines, find_lines
 from .segmentation import read_segmentation
 

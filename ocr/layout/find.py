@@ -12,7 +12,9 @@ import numpy as np
 
 from lm.base.errors import ConfigError
 
-from .base import LayoutConfig, _turn, as_grey, make_line
+from ..image.cutting import make_line, turn_matrix
+from ..image.load import as_grey
+from .base import LayoutConfig
 
 __all__ = ["find_lines", "can_find_lines"]
 
@@ -291,7 +293,7 @@ def _upright(ink, angle):
     if not angle:
         return ink, np.zeros(2)
     height, width = ink.shape
-    turn = _turn(angle)
+    turn = turn_matrix(angle)
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float) @ turn
     low, high = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
     offset = low @ turn.T
@@ -678,7 +680,7 @@ class _Place:
 
     def to_image(self, point):
         """Map a point of the upright mask to the image as it was searched."""
-        return np.asarray(point) @ _turn(self.angle).T + self.offset
+        return np.asarray(point) @ turn_matrix(self.angle).T + self.offset
 
 
 def _to_text_line(line, lines, rules, place, keep, order, config):
@@ -714,7 +716,7 @@ def _to_text_line(line, lines, rules, place, keep, order, config):
     # The slope is small: a turn about the frame's corner stands for the shear of the rows.
     length = (right - left) / math.cos(math.atan(line.slope))
     local = (outline + np.column_stack([np.zeros(len(outline)), line.base
-                                        + line.slope * outline[:, 0]]) - corner) @ _turn(lean)
+                                        + line.slope * outline[:, 0]]) - corner) @ turn_matrix(lean)
     base = np.array([[0, -top], [length, -top]])
     frame = (*place.to_image(corner) * factor, length * factor, (bottom - top) * factor)
     return make_line(frame, angle, local * factor, base * factor, order, place.size, place.light)

@@ -6,7 +6,7 @@ import os
 from lm.base.errors import DataError, MissingDataError
 
 from ..formats.parse import read_outlines
-from .base import line_of_polygon
+from ..image.cutting import line_of_polygon
 
 __all__ = ["read_segmentation"]
 
