@@ -21,6 +21,7 @@ import numpy as np
 from ocr.checkpoints.settings import read_experiment
 from ocr.data import open_dataset
 from ocr.data.packing import PackSettings, pack_lines
+from ocr.image import PreprocessConfig
 from ocr.training.sources import make_alphabet, open_split
 
 CONFIG = "copiste_first"
@@ -52,13 +53,14 @@ def sources(config_path, limit, size):
     read_all(dataset, order)
     timed(f"reading {config.data.source}", len(order), partial(read_all, dataset, order))
     width, height = map(int, size.split("x"))
+    box = PreprocessConfig(height=height, width=width)
     with tempfile.TemporaryDirectory() as folder:
         for name, settings in (
                 ("as stored, lzf", PackSettings(compression="lzf")),
                 ("as stored, gzip", PackSettings(compression="gzip")),
                 ("as stored, no compression", PackSettings(compression="none")),
-                (f"{size}, no compression", PackSettings(height=height, width=width)),
-                (f"{size}, lzf", PackSettings(height=height, width=width, compression="lzf"))):
+                (f"{size}, no compression", PackSettings("scaled", box)),
+                (f"{size}, lzf", PackSettings("scaled", box, "lzf"))):
             path = os.path.join(folder, "lines.hdf5")
             timed(f"packing {name}", len(order), partial(
                 pack_lines, path, {"train": dataset}, alphabet, settings, progress=False))
@@ -80,7 +82,6 @@ def long_list(rows):
     from PIL import Image
 
     from ocr.batching import PreparedLines, TrainingBatches
-    from ocr.image import PreprocessConfig
     from ocr.training.trainer import _Labels
 
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,7 @@ import numpy as np
 from lm.base.errors import ConfigError, TrainingError
 
 from ..base.randomness import generator
-from ..image import augment, augmented_width, input_width, line_to_input
+from ..image import augment, augmented_width, fit_box, input_width, line_to_input
 from ..text.ctc import frames_needed
 
 __all__ = ["Batch", "collate", "evaluation_batches", "TrainingBatches"]
@@ -212,9 +212,10 @@ class TrainingBatches:
         ink = self.prepared[index]
         if self.augmentation is not None:
             rng = self._generator(epoch, index)
-            line = self._input(augment(ink, self.augmentation, rng))
+            line = augment(ink, self.augmentation, rng)
             if self.prepared.preprocess.width is not None:
-                line = _fit_width(line, self.prepared.preprocess.width)
+                line = fit_box(line, self.prepared.preprocess.width)
+            line = self._input(line)
             if self.frame_count(line.shape[1]) >= self._needed[index]:
                 return line
         return self._input(ink)
@@ -226,11 +227,3 @@ class TrainingBatches:
                            [self.labels[i] for i in chunk], chunk, _width_step(self.prepared))
 
         yield from _prefetch(make, self.order(epoch)[start:], self.workers, self.workers + 2)
-
-
-def _fit_width(line, width):
-    """Cut or pad (repeating the last column, which is paper) a distorted line to its box."""
-    if line.shape[1] >= width:
-        left = (line.shape[1] - width) // 2
-        return line[:, left:left + width]
-    return np.pad(line, ((0, 0), (0, width - line.shape[1])), mode="edge")

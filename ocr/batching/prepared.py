@@ -10,12 +10,16 @@ import numpy as np
 from lm.base.errors import DataError
 from lm.base.files import atomic_path
 
-from ..image import resize_line, resized_width
+from ..image.preprocess import SCALED, prepare_line, resized_width
 
 __all__ = ["PreparedLines"]
 
-#: Raise when `resize_line` gives other pixels for the same settings.
-CACHE_VERSION = 1
+#: Raise when `prepare_line` gives other pixels for the same settings.
+CACHE_VERSION = 2
+
+
+def _line(dataset, index, preprocess):
+    return prepare_line(dataset.image(index), preprocess, dataset.done)
 
 
 class PreparedLines:
@@ -46,6 +50,7 @@ class PreparedLines:
 
     def __init__(self, dataset, preprocess, cache=None, progress=True):
         self.preprocess = preprocess
+        dataset.check_preprocess(preprocess)
         path = None
         if dataset.stream:
             self._take(dataset, None, *self._measure(dataset, preprocess, progress))
@@ -63,9 +68,7 @@ class PreparedLines:
     @staticmethod
     def _key(dataset, preprocess):
         digest = hashlib.sha256()
-        shape = (CACHE_VERSION, preprocess.height, preprocess.width, preprocess.polarity,
-                 preprocess.max_width, preprocess.binarise)
-        digest.update(repr(shape).encode())
+        digest.update(repr((CACHE_VERSION, dataset.done, preprocess.shaping(SCALED))).encode())
         for index in range(len(dataset)):
             digest.update(dataset.image_key(index).encode())
             digest.update(b"\0")
@@ -79,7 +82,7 @@ class PreparedLines:
         for index in tqdm(range(len(dataset)), desc=f"decoding {dataset.split}", unit="line",
                           disable=None if progress else True, leave=False):
             try:
-                lines.append(resize_line(dataset.image(index), preprocess))
+                lines.append(_line(dataset, index, preprocess))
             except DataError as error:
                 lines.append(None)
                 failures[index] = str(error)
@@ -87,14 +90,15 @@ class PreparedLines:
 
     @staticmethod
     def _measure(dataset, preprocess, progress):
-        """Return (widths, failures) from the heads of the image files."""
+        """Return (widths, failures), from the heads of the image files where these tell."""
         from tqdm import tqdm
 
         widths, failures = np.zeros(len(dataset), np.int64), {}
         for index in tqdm(range(len(dataset)), desc=f"measuring {dataset.split}", unit="line",
                           disable=None if progress else True, leave=False):
             try:
-                widths[index] = resized_width(*dataset.image_size(index), preprocess)
+                widths[index] = (resized_width(*dataset.image_size(index), preprocess)
+                                 or _line(dataset, index, preprocess).shape[1])
             except DataError as error:
                 failures[index] = str(error)
         return widths, failures
@@ -169,5 +173,5 @@ class PreparedLines:
     def __getitem__(self, index):
         """Return line `index`: uint8, (height, width), ink bright."""
         if self._lines is None:
-            return resize_line(self.dataset.image(index), self.preprocess)
+            return _line(self.dataset, index, self.preprocess)
         return self._lines[index]

@@ -9,6 +9,7 @@ import numpy as np
 from lm.base.errors import CheckpointError
 from lm.base.files import atomic_path
 
+from ..image.preprocess import stored_preprocess
 from ..text.alphabet import Alphabet
 
 __all__ = ["save_checkpoint", "load_checkpoint", "average_checkpoints", "Checkpoint", "FORMAT"]
@@ -68,6 +69,8 @@ def load_checkpoint(path):
         raise CheckpointError(f"{path}: not a checkpoint, or cut short ({error})") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this library's format {FORMAT}")
+    if "preprocess" in meta["config"]:
+        meta["config"]["preprocess"] = stored_preprocess(meta["config"]["preprocess"])
     weights = {k[8:]: v for k, v in values.items() if k.startswith("weights/")}
     arrays = {k[7:]: v for k, v in values.items() if k.startswith("arrays/")}
     return Checkpoint(meta["config"], Alphabet.from_dict(meta["alphabet"]), weights,

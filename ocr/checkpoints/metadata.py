@@ -5,6 +5,8 @@ import os
 
 from lm.base.errors import CheckpointError
 
+from ..image.preprocess import stored_preprocess
+
 __all__ = ["FORMAT", "FORMAT_KEY", "SETTINGS_KEY", "read_settings"]
 
 FORMAT = "ocr-onnx-1"
@@ -59,6 +61,8 @@ def read_settings(path):
         raise CheckpointError(f"{path}: its settings are not JSON ({error})") from None
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path}: its settings are no mapping")
+    if "preprocess" in settings:
+        settings["preprocess"] = stored_preprocess(settings["preprocess"])
     return settings
 
 

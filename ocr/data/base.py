@@ -11,7 +11,8 @@ import numpy as np
 
 from lm.base.errors import DataError
 
-from ..image.load import image_file, load_grey
+from ..image.load import image_shape, load_grey
+from ..image.preprocess import RAW
 from ..text.alphabet import Alphabet
 
 __all__ = ["LineSample", "LineDataset", "Skip", "SkipReport"]
@@ -114,9 +115,15 @@ class LineDataset:
     stream : bool
         Whether images are decoded anew at each use instead of being kept (see
         `ocr.batching.PreparedLines`).
+    done : {"", "cleaned", "scaled"}
+        What images have behind them of `ocr.image.preprocess.prepare_line` already.
     """
 
     stream = False
+    done = RAW
+
+    def check_preprocess(self, preprocess):
+        """Raise `ConfigError` where images were prepared with other settings than these."""
 
     def __init__(self, name: str, split: str, samples: Iterable[LineSample],
                  report: Optional[SkipReport] = None):
@@ -155,8 +162,7 @@ class LineDataset:
         path = self.samples[index].path
         if path is None:
             return self.image(index).shape
-        with image_file(path) as image:
-            return image.height, image.width
+        return image_shape(path)
 
     def image_key(self, index: int) -> str:
         """Return a string that changes whenever the pixels of sample `index` may change."""

@@ -30,7 +30,7 @@ from .options import OnError
 
 __all__ = ["open_hdf5", "FORMAT", "VERSION"]
 
-FORMAT, VERSION = "ocr-lines", 1
+FORMAT, VERSION = "ocr-lines", 2
 #: What Flor's system calls our splits.
 FLOR_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 #: A group's columns: numbers by type, and strings.
@@ -154,6 +154,7 @@ class PackedLines(_FileLines):
     def __init__(self, name, split, samples, report, handle, table, characters):
         super().__init__(name, split, samples, report, handle)
         self._table, self._characters = table, characters
+        self._shaping = {}
 
     def restrict(self, alphabet):
         """As `LineDataset.restrict`; `DataError` unless the lines were packed with the alphabet.
@@ -171,6 +172,24 @@ class PackedLines(_FileLines):
         raise DataError(f"{self._handle.path}: packed with another alphabet ({len(stored)} "
                         f"characters) than asked for ({len(asked)}): only in the file: "
                         f"{some(stored - asked)}; only asked for: {some(asked - stored)}")
+
+    def prepared(self, settings):
+        """Say how the images were prepared, as ``settings`` of the file has it; returns self."""
+        self.done, self._shaping = settings["done"], settings["preprocess"]
+        if self.done not in ("", "cleaned", "scaled"):
+            raise ValueError(f"images are {self.done!r}")
+        return self
+
+    def check_preprocess(self, preprocess):
+        """Raise `ConfigError` where the images were prepared with other settings than these."""
+        asked = preprocess.shaping(self.done) if self.done else {}
+        if other := {name for name in asked if self._shaping.get(name) != asked[name]}:
+            names = [name for name in asked if name in other]
+            raise ConfigError(
+                f"{self._handle.path}: its lines were prepared with "
+                + ", ".join(f"preprocess.{n}={self._shaping.get(n)!r}" for n in names)
+                + "; asked for: " + ", ".join(repr(asked[n]) for n in names)
+                + "; set the same, or pack the lines again")
 
     def _read(self, row):
         start, height, width, crc = (int(column[row]) for column in self._table)
@@ -283,7 +302,7 @@ def _open_packed(path, file, split, report):
                                                          "extras")))]
     dataset = PackedLines(group.attrs["name"], group.attrs["split"], samples, report,
                           _Handle(path, split), table, file.attrs["alphabet"])
-    return _drop_empty(path, dataset)
+    return _drop_empty(path, dataset.prepared(json.loads(file.attrs["settings"])))
 
 
 def _open_flor(path, file, split, layout, report):

@@ -10,19 +10,19 @@ import json
 import os
 import zlib
 from dataclasses import dataclass
-from typing import Optional
+from typing import Literal
 
 import numpy as np
 
 from lm.base.errors import ConfigError, DataError
+from lm.base.settings import Settings
 from lm.base.signals import Interrupted, collect_signals
 
+from ..image.preprocess import RAW, SCALED, PreprocessConfig, clean_line, prepare_line
 from .hdf5 import DAMAGE, FORMAT, NUMBERS, STRINGS, VERSION, import_h5py
 from .journal import Journal, part_path
 
 __all__ = ["PackSettings", "Packed", "pack_lines"]
-
-COMPRESSIONS = ("none", "lzf", "gzip")
 
 # Small chunks: a line is read alone, and no more than needed is decompressed for it.
 _PIXEL_CHUNK, _ROW_CHUNK = 1 << 16, 1024
@@ -33,60 +33,48 @@ _FLUSH_LINES = 16
 
 
 @dataclass(frozen=True)
-class PackSettings:
+class PackSettings(Settings):
     """How lines are stored.
 
     Attributes
     ----------
-    height : int or None
-        Scale to this height, 8 or more; None keeps each image's size.
-    width : int or None
-        With `height`: fit into a box of height x width, centred in height, left in width, the
-        rest paper.
-    illumination, deslant : bool
-        Even out the lighting, stand letters upright (`ocr.image.cleaning`), before
-        scaling.
+    done : {"", "cleaned", "scaled"}
+        How much of the preparing is done before: nothing; what makes the paper even and letters
+        upright (`ocr.image.preprocess.clean_line`); all of it, to the network's height.
+    preprocess : PreprocessConfig
+        How they are prepared, so far as that is done; training and reading must then ask for the
+        same.
     compression : {"none", "lzf", "gzip"}
         Without any, reading is four times as fast as with lzf and the file three times as
         large. lzf is known to h5py alone; gzip (level 1) is the smallest and the slowest.
     """
 
-    height: Optional[int] = None
-    width: Optional[int] = None
-    illumination: bool = False
-    deslant: bool = False
-    compression: str = "none"
+    done: Literal["", "cleaned", "scaled"] = RAW
+    preprocess: PreprocessConfig = PreprocessConfig()
+    compression: Literal["none", "lzf", "gzip"] = "none"
 
-    def __post_init__(self):
-        if self.width is not None and self.height is None:
-            raise ConfigError("pack: a width needs a height")
-        if (self.height or 8) < 8 or (self.width or 1) < 1:
-            raise ConfigError("pack: the height must be at least 8 and the width 1")
-        if self.compression not in COMPRESSIONS:
-            raise ConfigError(f"pack: unknown compression {self.compression!r}; "
-                              f"known: {', '.join(COMPRESSIONS)}")
+    def shaping(self):
+        """Return the settings that the stored images follow from; none for those as they are."""
+        return self.preprocess.shaping(self.done) if self.done else {}
 
     def variant(self):
         """Return what was done to the images in a few words; "" for nothing."""
-        size = self.height and (f"{self.width}x{self.height}" if self.width
-                                else f"height {self.height}")
-        parts = (self.illumination and "even light", self.deslant and "deslanted", size)
+        config = self.preprocess
+        size = self.done == SCALED and (f"{config.width}x{config.height}" if config.width
+                                        else f"height {config.height}")
+        parts = self.done and (config.cleaning == "even" and "even light",
+                               config.cleaning == "auto" and "cleaned",
+                               config.deslant and "deslanted", size)
         return ", ".join(part for part in parts if part)
 
-    def apply(self, grey):
-        """Return the uint8 image as it is to be stored; polarity stays."""
-        from ..image.cleaning import compensate_illumination, deslant
-        from ..image.preprocess import PreprocessConfig, resize_line
-
-        if self.illumination:
-            grey = compensate_illumination(grey)
-        if self.deslant:
-            grey = deslant(grey)
-        if self.height is not None:
-            # "light" leaves the polarity; a stored line must not be squeezed.
-            grey = resize_line(grey, PreprocessConfig(
-                height=self.height, width=self.width, polarity="light", max_width=1 << 30))
-        return grey
+    def apply(self, grey, done=RAW):
+        """Return the uint8 image as it is to be stored; `done` says what it has behind it."""
+        if done == self.done:
+            return grey
+        if self.done == SCALED:
+            # As light and dark as images are.
+            return 255 - prepare_line(grey, self.preprocess, done)
+        return clean_line(grey, self.preprocess)
 
 
 @dataclass(frozen=True)
@@ -130,7 +118,7 @@ class _Reader:
         report, before = self.dataset.report, len(self.dataset.report)
         record, pixels = {}, b""
         try:
-            grey = self.settings.apply(self.dataset.image(index))
+            grey = self.settings.apply(self.dataset.image(index), self.dataset.done)
         except DataError as error:
             report.add(sample.id, "unreadable image", str(error))
         else:
@@ -248,7 +236,7 @@ def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, r
     Raises
     ------
     ConfigError
-        h5py is not installed.
+        h5py is not installed, or the images were prepared in another way before.
     DataError
         Another file stands at `path`; a stopped run is there and `resume` is not asked for, or
         it is of other data or settings; a file cannot be written; or, where a dataset's report
@@ -257,13 +245,20 @@ def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, r
         A signal came; all lines read so far are kept.
     """
     h5py = import_h5py()
+    for dataset in datasets.values():
+        dataset.check_preprocess(settings.preprocess)
+        if dataset.done not in (RAW, settings.done):
+            raise ConfigError(f"{dataset.name}: its images are {dataset.done} already and cannot "
+                              f"be stored as {settings.done or 'they were before'}")
     path, part = os.fspath(path), part_path(path)
     say = say or (lambda text: None)
     if os.path.lexists(path) and not _is_ours(path):
         raise DataError(f"{path}: is there and no file of ocr pack; not overwritten")
     if os.path.lexists(part) and not resume:
         raise DataError(f"{part}: a stopped run; go on with --resume, or remove it")
-    plan = {"settings": dataclasses.asdict(settings), "splits": list(datasets),
+    stored = {"done": settings.done, "preprocess": settings.shaping(),
+              "compression": settings.compression}
+    plan = {"settings": stored, "splits": list(datasets),
             "alphabet": alphabet.to_dict(), "lines": _fingerprint(datasets)}
     try:
         os.makedirs(os.path.dirname(part), exist_ok=True)
@@ -273,7 +268,7 @@ def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, r
                     _read_split(journal, split, dataset, settings, received, progress)
             root = {"format": FORMAT, "version": VERSION,
                     "alphabet": "".join(alphabet.characters),
-                    "settings": json.dumps({**plan["settings"], "origin": origin},
+                    "settings": json.dumps({**stored, "origin": origin},
                                            ensure_ascii=False)}
             packed = _assemble(h5py, journal, path, datasets, settings, root, progress)
             os.unlink(part)

@@ -27,7 +27,8 @@ from ..formats.parse import (
     parse_xml,
     tidy,
 )
-from ..image.load import load_grey
+from ..image.cutting import TextLine, crop, line_of_polygon
+from ..image.load import image_shape, load_grey
 from .base import LineDataset, LineSample, SkipReport
 from .folder import ENDINGS, Split, divide
 from .options import OnError, Paths, Seed
@@ -35,12 +36,11 @@ from .options import OnError, Paths, Seed
 __all__ = ["open_page", "open_alto", "PageLines"]
 
 Crop = Literal["polygon", "box", "baseline"]
-Background = Literal["border", "white"]
 Writer = Literal["none", "page", "folder"]
 _Share = Annotated[float, Range(0, 5)]
 
 # Raise when other pixels are cut out for the same settings.
-_CUT_VERSION = 1
+_CUT_VERSION = 2
 # Root elements of files that lie among the pages of an export, and are none.
 _COMPANIONS = ("mets", "TrpDocMetadata", "trpDocMetadata")
 
@@ -184,14 +184,6 @@ def _of_split(files, split, train, validation, test, seed, where, report):
 
 # -- cutting lines out ------------------------------------------------------------------------
 
-@dataclass(frozen=True)
-class _Cut:
-    """Where a line is on its page, in pixels of the image: (x, y, width, height), outline."""
-
-    box: tuple
-    polygon: tuple = None
-
-
 @lru_cache(maxsize=2)
 def _load_page(path, size, time):
     page = load_grey(path)
@@ -199,24 +191,8 @@ def _load_page(path, size, time):
     return page
 
 
-def _inside(polygon, left, top, width, height):
-    """Return the mask of the pixels of a box whose centres lie inside the polygon."""
-    crossings = np.zeros((height, width + 1), np.int32)
-    points = np.array(polygon) - (left, top)
-    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0)):
-        if y0 == y1:
-            continue
-        turn = 1 if y1 > y0 else -1
-        first, last = np.ceil(np.clip(sorted((y0, y1)), 0, height) - 0.5).astype(int)
-        rows = np.arange(first, last)
-        x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-        np.add.at(crossings, (rows, np.ceil(np.clip(x, 0, width) - 0.5).astype(int)), turn)
-    # Whatever the outline winds around is inside, also where it crosses itself.
-    return np.cumsum(crossings, axis=1)[:, :width] != 0
-
-
-def _cut(line, bounds, polygon, scale, size):
-    """Return the `_Cut` of a line in an image of `size`, and whether the image cut it short."""
+def _cut(line, bounds, polygon, baseline, scale, size):
+    """Return the `TextLine`, its box (x, y, width, height), and whether the image cut it short."""
     across, down = scale
     left, top, right, bottom = bounds
     # Rounded first: 0.1 + 0.2 must not cost or win a pixel.
@@ -229,10 +205,15 @@ def _cut(line, bounds, polygon, scale, size):
     if box[2] <= box[0] or box[3] <= box[1]:
         raise Unusable("outside the page", f"{line.where}: ({left}, {top}) to ({right}, "
                                             f"{bottom}) on a page of {width} x {height}")
-    if polygon is not None:
-        polygon = tuple((x * across, y * down) for x, y in polygon)
-    cut = _Cut((box[0], box[1], box[2] - box[0], box[3] - box[1]), polygon)
-    return cut, box != (left, top, right, bottom)
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    outline, baseline = (points and [(x * across, y * down) for x, y in points]
+                         for points in (polygon, baseline))
+    try:
+        cut = line_of_polygon(outline or corners, baseline, 0, size)
+    except DataError as error:
+        raise Unusable("empty outline", f"{line.where}: {error}") from None
+    return cut, (box[0], box[1], box[2] - box[0], box[3] - box[1]), box != (left, top, right,
+                                                                              bottom)
 
 
 class PageLines(LineDataset):
@@ -243,55 +224,36 @@ class PageLines(LineDataset):
     page ended before the outline did, and PAGE's ``custom`` or ALTO's ``tags``.
     """
 
-    def __init__(self, name, split, samples, report, cuts, background):
+    def __init__(self, name, split, samples, report, cuts):
         super().__init__(name, split, samples, report)
         self._cuts = cuts
-        self._background = background
 
-    def _cut_of(self, index):
+    def line(self, index: int) -> TextLine:
+        """Return where sample `index` is on its page."""
         return self._cuts[self.samples[index].id]
 
     def image(self, index):
         """Return sample `index`'s image: uint8 grey, (height, width); raises `DataError`."""
-        path, cut = self.samples[index].path, self._cut_of(index)
+        path, line = self.samples[index].path, self.line(index)
         try:
             stat = os.stat(path)
         except OSError:
             raise DataError(f"{path}: no such image") from None
         # Lines are mostly asked for page by page.
         page = _load_page(path, stat.st_size, stat.st_mtime_ns)
-        left, top, width, height = cut.box
-        crop = page[top:top + height, left:left + width]
-        if crop.shape != (height, width):
+        if line.box[2] > page.shape[1] or line.box[3] > page.shape[0]:
             raise DataError(f"{path}: the page has another size than when it was opened")
-        crop = crop.copy()
-        if cut.polygon is not None:
-            outside = ~_inside(cut.polygon, left, top, width, height)
-            paper = 255 if self._background == "white" else np.median(np.concatenate(
-                [crop[0], crop[-1], crop[1:-1, 0], crop[1:-1, -1]]))
-            crop[outside] = paper
-        return crop
+        return crop(page, line)
 
     def image_size(self, index):
         """Return the (height, width) of sample `index`'s image, without reading it."""
-        _, _, width, height = self._cut_of(index).box
-        return height, width
+        return self.line(index).size[::-1]
 
     def image_key(self, index):
-        """Return the page's path, size and time, and where and how the line is cut out."""
-        cut = self._cut_of(index)
-        return f"{super().image_key(index)}:{_CUT_VERSION}:{self._background}:{cut}"
-
-
-def _image_size(path):
-    """Return the (width, height) of an image file."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Unusable("unreadable image", f"{path}: not a readable image ({error})") from None
+        """Return the page's path, size and time, and where the line is cut out."""
+        line = self.line(index)
+        return (f"{super().image_key(index)}:{_CUT_VERSION}:{line.frame}:{line.angle}:"
+                f"{line.polygon}")
 
 
 def _scale(file, stated):
@@ -300,7 +262,10 @@ def _scale(file, stated):
         raise Unusable("missing image", f"{file.path}: its image {file.image_name or ''!r} is "
                                          "not there" + ("" if file.image_name else
                                                         ", nor is one named like the XML file"))
-    width, height = _image_size(file.image)
+    try:
+        height, width = image_shape(file.image)
+    except DataError as error:
+        raise Unusable("unreadable image", str(error)) from None
     if stated is None:
         return (1.0, 1.0), (width, height)
     if min(stated) < 1:
@@ -313,7 +278,7 @@ def _scale(file, stated):
 
 
 def _read_page(kind, file, crop, ascent, descent, report):
-    """Yield (`_Line`, `_Cut`, clipped) of the usable lines of a file."""
+    """Yield (line of the XML, `TextLine`, box, clipped) of the usable lines of a file."""
     try:
         root = parse_xml(file.path)
         scale, size = _scale(file, kind.size(root, file.path))
@@ -344,15 +309,16 @@ def _read_page(kind, file, crop, ascent, descent, report):
         try:
             if not line.text:
                 raise Unusable("empty transcript", line.where)
-            cut, clipped = _cut(line, *outline_of(line, crop, ascent, descent, distance), scale,
-                                size)
+            # A box is taken as it stands, whatever the line within it does.
+            cut = _cut(line, *outline_of(line, crop, ascent, descent, distance),
+                       None if crop == "box" else line.baseline, scale, size)
         except Unusable as error:
             report.add(f"{file.name}/{line.id}", error.reason, error.detail)
         else:
-            yield line, cut, clipped
+            yield line, *cut
 
 
-def _open(kind, path, split, crop, background, ascent, descent, train, validation, test, seed,
+def _open(kind, path, split, crop, ascent, descent, train, validation, test, seed,
           images, writer, on_error):
     if not ascent + descent:
         raise ConfigError(f"{kind.name}: ascent and descent are both 0")
@@ -366,17 +332,17 @@ def _open(kind, path, split, crop, background, ascent, descent, train, validatio
     for file in chosen:
         author = {"none": None, "page": file.name,
                   "folder": os.path.basename(os.path.dirname(os.path.abspath(file.path)))}[writer]
-        for line, cut, clipped in _read_page(kind, file, crop, ascent, descent, report):
+        for line, cut, box, clipped in _read_page(kind, file, crop, ascent, descent, report):
             id = f"{file.name}/{line.id}"
-            extra = {"page": file.name, "region": line.region, "line": line.id, "box": cut.box,
+            extra = {"page": file.name, "region": line.region, "line": line.id, "box": box,
                      **({"clipped": True} if clipped else {}), **line.extra}
             samples.append(LineSample(id, line.text, file.image, author, extra))
             cuts[id] = cut
-    return PageLines(f"{kind.name}-line ({crop})", split, samples, report, cuts, background)
+    return PageLines(f"{kind.name}-line ({crop})", split, samples, report, cuts)
 
 
 def open_page(path: Paths, split: Split = "all", crop: Crop = "polygon",
-              background: Background = "border", ascent: _Share = 0.75, descent: _Share = 0.3,
+              ascent: _Share = 0.75, descent: _Share = 0.3,
               train: Optional[Paths] = None, validation: Union[int, float, Paths] = 0.1,
               test: Union[int, float, Paths] = 0, seed: Seed = 1, images: Optional[str] = None,
               writer: Writer = "none", on_error: OnError = "skip") -> PageLines:
@@ -392,13 +358,12 @@ def open_page(path: Paths, split: Split = "all", crop: Crop = "polygon",
     split : {"train", "validation", "test", "all"}
         Of whole pages. Two XML files of one image are one page; the second is left out.
     crop : {"polygon", "box", "baseline"}
-        "polygon": the bounding box of the line's outline, with what is outside the outline
-        painted over; "box": the bounding box as it is; "baseline": a band along the baseline,
-        painted over outside. The first two take, where a line has no outline, its box (ALTO),
-        else the band. A pixel belongs to an outline when its centre does; a box from 10 to 20
-        is ten pixels wide.
-    background : {"border", "white"}
-        What is painted: the median of the box's outermost pixels, or 255.
+        How lines are cut out (`ocr.image.crop`, which cuts for reading as well). "polygon": by
+        the line's outline, what is outside being painted over; "box": its bounding box as it is;
+        "baseline": a band along the baseline, painted over outside. The first two take, where a
+        line has no outline, its box (ALTO), else the band. A line that rises or falls by half a
+        degree or more is turned level, but for "box". A pixel belongs to an outline when its
+        centre does; a box from 10 to 20 is ten pixels wide.
     ascent, descent : float
         How far the band reaches above and below the baseline, as shares of the median distance
         between baselines of the page.
@@ -436,12 +401,12 @@ def open_page(path: Paths, split: Split = "all", crop: Crop = "polygon",
         No page can be read, none is in the split, a page is listed twice, or anything wrong
         when ``on_error="raise"``; the message names file and line.
     """
-    return _open(PageXml, path, split, crop, background, ascent, descent, train, validation, test,
+    return _open(PageXml, path, split, crop, ascent, descent, train, validation, test,
                  seed, images, writer, on_error)
 
 
 def open_alto(path: Paths, split: Split = "all", crop: Crop = "polygon",
-              background: Background = "border", ascent: _Share = 0.75, descent: _Share = 0.3,
+              ascent: _Share = 0.75, descent: _Share = 0.3,
               train: Optional[Paths] = None, validation: Union[int, float, Paths] = 0.1,
               test: Union[int, float, Paths] = 0, seed: Seed = 1, images: Optional[str] = None,
               writer: Writer = "none", on_error: OnError = "skip") -> PageLines:
@@ -451,7 +416,7 @@ def open_alto(path: Paths, split: Split = "all", crop: Crop = "polygon",
     all where the line has no SP. HYP adds its hyphen. Coordinates are in pixels, mm10 or
     inch1200; the latter two are scaled by the page's size in the same unit.
     """
-    return _open(AltoXml, path, split, crop, background, ascent, descent, train, validation, test,
+    return _open(AltoXml, path, split, crop, ascent, descent, train, validation, test,
                  seed, images, writer, on_error)
 
 

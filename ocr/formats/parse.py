@@ -401,12 +401,13 @@ def read_outlines(path, size, ascent=0.75, descent=0.3):
         lines = [kind.read(node, region, f"{path}, line {node.line}")
                  for node, region in kind.lines(root)]
         distance, outlines = line_distance(lines), []
+        across, down = size[0] / stated[0], size[1] / stated[1]
         for line in lines:
             bounds, polygon = outline_of(line, "polygon", ascent, descent, distance)
             left, top, right, bottom = bounds
             polygon = polygon or [(left, top), (right, top), (right, bottom), (left, bottom)]
             outlines.append((line.where, *(points and [
-                (x * size[0] / stated[0], y * size[1] / stated[1]) for x, y in points]
+                (x * across, y * down) for x, y in points]
                 for points in (polygon, line.baseline))))
     except Unusable as error:
         raise DataError(str(error)) from None

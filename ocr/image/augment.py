@@ -6,10 +6,11 @@ resampling. Sampling depends on the generator alone, so a sample keyed by
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from lm.base.errors import ConfigError
+from lm.base.settings import Range, Settings
 
 from .preprocess import paper_of
 
@@ -17,7 +18,7 @@ __all__ = ["AugmentConfig", "augment", "augmented_width"]
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Settings):
     """Strengths of the distortions; 0 switches one off.
 
     Attributes
@@ -28,7 +29,8 @@ class AugmentConfig:
         Largest shift, as a share of the line's *height* (both axes: lines are far wider
         than high, so a share of the width would push words out of the picture).
     scale_x, scale_y : float
-        Largest relative change of size; the canvas widens with `scale_x`, so nothing is cut.
+        Largest relative change of size; the canvas widens with `scale_x` and `translate_x`, so
+        nothing is cut.
     shear : float
         Largest slant added, in radians (horizontal displacement per height).
     rotation : float
@@ -49,30 +51,19 @@ class AugmentConfig:
         stands around it.
     """
 
-    probability: float = 0.9
-    translate_x: float = 0.1
-    translate_y: float = 0.06
-    scale_x: float = 0.15
-    scale_y: float = 0.12
-    shear: float = 0.35
-    rotation: float = 1.0
-    elastic: float = 0.025
-    elastic_cell: float = 0.5
-    thickness: float = 0.7
-    gamma: float = 0.5
-    noise: float = 0.0
-    erase: float = 0.0
-
-    def __post_init__(self):
-        if not 0 <= self.probability <= 1:
-            raise ConfigError("augment: probability must lie in 0..1")
-        for name, top in (("translate_x", 5), ("translate_y", 1), ("scale_x", 0.9),
-                          ("scale_y", 0.9), ("shear", 1.5), ("rotation", 45), ("elastic", 1),
-                          ("thickness", 1), ("gamma", 10), ("noise", 1), ("erase", 10)):
-            if not 0 <= getattr(self, name) <= top:
-                raise ConfigError(f"augment: {name} must lie in 0..{top}")
-        if self.elastic_cell <= 0:
-            raise ConfigError("augment: elastic_cell must be positive")
+    probability: Annotated[float, Range(0, 1)] = 0.9
+    translate_x: Annotated[float, Range(0, 5)] = 0.1
+    translate_y: Annotated[float, Range(0, 1)] = 0.06
+    scale_x: Annotated[float, Range(0, 0.9)] = 0.15
+    scale_y: Annotated[float, Range(0, 0.9)] = 0.12
+    shear: Annotated[float, Range(0, 1.5)] = 0.35
+    rotation: Annotated[float, Range(0, 45)] = 1.0
+    elastic: Annotated[float, Range(0, 1)] = 0.025
+    elastic_cell: Annotated[float, Range(above=0)] = 0.5
+    thickness: Annotated[float, Range(0, 1)] = 0.7
+    gamma: Annotated[float, Range(0, 10)] = 0.5
+    noise: Annotated[float, Range(0, 1)] = 0.0
+    erase: Annotated[float, Range(0, 10)] = 0.0
 
 
 def _has_geometry(config):
@@ -90,8 +81,8 @@ def _draw_geometry(height, width, config, rng):
     angle *= min(1.0, 8 * height / max(width, 1))
     shift_x = rng.uniform(-config.translate_x, config.translate_x) * height
     shift_y = rng.uniform(-config.translate_y, config.translate_y) * height
-    # Room for the slanted ends.
-    room = int(np.ceil(abs(slant) * height / 2))
+    # Room for the slanted ends and the shift: no letter leaves the picture.
+    room = int(np.ceil(abs(slant) * height / 2 + abs(shift_x)))
     out_width = max(1, int(round(width * grow)) + 2 * room)
     return grow, squash, slant, angle, shift_x, shift_y, out_width
 
@@ -161,13 +152,13 @@ def _erase(ink, config, rng):
     return ink
 
 
-def augment(ink, config, rng):
+def augment(ink: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
     """Distort an ink-bright line.
 
     Parameters
     ----------
     ink : numpy.ndarray
-        uint8, (height, width), ink bright on dark paper, as `resize_line` makes it.
+        uint8, (height, width), ink bright on dark paper, as `prepare_line` makes it.
     config : AugmentConfig
     rng : numpy.random.Generator
 
@@ -194,7 +185,8 @@ def augment(ink, config, rng):
     return ink
 
 
-def augmented_width(height, width, config, rng):
+def augmented_width(height: int, width: int, config: AugmentConfig,
+                    rng: np.random.Generator) -> int:
     """Return the width of what `augment` makes with a generator in the same state, unmade.
 
     Parameters

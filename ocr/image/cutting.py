@@ -15,9 +15,6 @@ from .load import as_grey
 __all__ = ["TextLine", "crop", "covered", "whole_image", "line_of_polygon", "make_line",
            "turn_matrix"]
 
-#: Of a column's pixels this share is brighter than what is taken for its paper.
-_BRIGHTER = 0.25
-
 
 @dataclass(frozen=True)
 class TextLine:
@@ -104,16 +101,16 @@ def crop(image: Any, line: TextLine) -> np.ndarray:
 def _paper(patch, own, light):
     """Return the brightness of the paper of each column, from the line's own pixels."""
     height, width = patch.shape
-    bright = np.where(own, 255 - patch if light else patch, 0)
+    bright = np.sort(np.where(own, 255 - patch if light else patch, 0), axis=0)
     counts = own.sum(axis=0)
-    ranks = height - 1 - (counts * _BRIGHTER).astype(int)
     columns = np.flatnonzero(counts)
-    paper = np.sort(bright, axis=0)[ranks[columns], columns].astype(np.float64)
+    middles = bright[height - 1 - counts[columns] // 2, columns]
+    paper = np.interp(np.arange(width), columns, middles)
     # A column may be all ink: look left and right as far as the line is high.
-    paper = np.interp(np.arange(width), columns, paper)
     reach = min(height // 2, width - 1)
-    spread = np.convolve(np.pad(paper, reach, mode="edge"), np.ones(2 * reach + 1), "valid")
-    paper = (spread / (2 * reach + 1)).round().astype(np.uint8)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(paper, reach, mode="edge"),
+                                                      2 * reach + 1)
+    paper = np.median(around, axis=1).round().astype(np.uint8)
     return 255 - paper if light else paper
 
 
@@ -186,7 +183,8 @@ def _bounds(points, size):
             int(min(max(bottom, top + 1), height)))
 
 
-def make_line(frame, angle, outline, baseline, order, size, light_ink=None):
+def make_line(frame: Any, angle: float, outline: Any, baseline: Any, order: int,
+              size: tuple[int, int], light_ink: Optional[bool] = None) -> TextLine:
     """Return a `TextLine` whose outline and baseline are given in its crop's coordinates.
 
     Parameters
@@ -210,7 +208,7 @@ def _tuples(points):
     return tuple((round(float(x), 2), round(float(y), 2)) for x, y in points)
 
 
-def whole_image(image):
+def whole_image(image: Any) -> TextLine:
     """Return the `TextLine` that is all of an image."""
     height, width = as_grey(image).shape
     return make_line((0, 0, width, height), 0.0, [(0, 0), (width, 0), (width, height),
@@ -218,7 +216,8 @@ def whole_image(image):
                      [(0, 0.72 * height), (width, 0.72 * height)], 0, (width, height))
 
 
-def line_of_polygon(polygon, baseline, order, size):
+def line_of_polygon(polygon: Any, baseline: Any, order: int,
+                    size: tuple[int, int]) -> TextLine:
     """Return the `TextLine` of an outline that was found elsewhere.
 
     Parameters
@@ -256,7 +255,8 @@ def line_of_polygon(polygon, baseline, order, size):
     x, y = low @ turn_matrix(angle).T
     width, height = high - low
     if baseline is None or not len(baseline):
-        baseline = np.array([(0, 0.72 * height), (width, 0.72 * height)]) @ turn_matrix(angle).T + (x, y)
+        baseline = np.array([(0, 0.72 * height), (width, 0.72 * height)])
+        baseline = baseline @ turn_matrix(angle).T + (x, y)
     return TextLine(_bounds(points, size), _tuples(points),
                     _tuples(np.clip(baseline, 0, size)), order,
                     (float(x), float(y), float(width), float(height)), angle)

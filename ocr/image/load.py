@@ -147,9 +147,8 @@ def as_grey(image: Any) -> np.ndarray:
     Parameters
     ----------
     image : numpy.ndarray or PIL.Image.Image
-        Arrays: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or bool, integers of 8
-        or 16 bits' range, or floats of 0..1 or 0..255. Pillow images are turned as their EXIF
-        orientation says.
+        Arrays: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16, bool, or
+        floats from 0 to 1. Pillow images are turned as their EXIF orientation says.
 
     Raises
     ------
@@ -166,6 +165,9 @@ def as_grey(image: Any) -> np.ndarray:
     if array.size == 0 or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (3, 4)):
         raise DataError(f"expected an image (height, width[, 3 or 4]), not shape {array.shape}")
     if array.dtype != np.uint8:
+        if array.dtype.kind != "f" and array.dtype not in (np.uint16, bool):
+            raise DataError("expected an image of uint8, uint16, bool or floats, not "
+                            f"{array.dtype}")
         array = _scaled(array)
     return array if array.ndim == 2 else to_grey(Image.fromarray(array))
 
@@ -174,22 +176,15 @@ def _scaled(values):
     """Return numbers of another type than uint8 as uint8 greys, or say why they are none."""
     if values.dtype == bool:
         return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype.kind not in "iuf":
-        raise DataError(f"an image of {values.dtype} is none of grey values")
     low, high = float(values.min()), float(values.max())
-    kind = values.dtype.name
-    if values.dtype.kind == "f":
-        # NaN compares false.
-        top = 1 if high <= 1 else 255
-        if not (0 <= low and high <= top) or not np.isfinite(values).all():
-            raise DataError(f"values of {kind} from {low:g} to {high:g} are no greys; expected "
-                            "0..1 or 0..255")
-    else:
-        top = 255 if high <= 255 else 65535
-        if low < 0 or high > top:
-            raise DataError(f"values of {kind} from {low:g} to {high:g} are no greys; expected "
-                            "0..255 or 0..65535")
-        if high == 1:
-            raise DataError(f"values of {kind} from 0 to 1: black and white, or nearly black? "
-                            "Save it with 1 bit or 8 bits a pixel")
+    floats = values.dtype.kind == "f"
+    # Of 16 bits; what a program wrote of 8 bits into more is as dark as it was.
+    top = 1 if floats else 255 if high <= 255 else 65535
+    # NaN compares false.
+    if not (0 <= low and high <= top) or floats and not np.isfinite(values).all():
+        raise DataError(f"values of {values.dtype.name} from {low:g} to {high:g} are no greys; "
+                        f"expected 0 to {'1' if floats else '255 or to 65535'}")
+    if not floats and high == 1:
+        raise DataError(f"values of {values.dtype.name} from 0 to 1: black and white, or nearly "
+                        "black? Save them with 1 bit or 8 bits a pixel")
     return (values * (255.0 / top)).round().astype(np.uint8)

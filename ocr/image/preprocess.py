@@ -8,31 +8,38 @@ checkpoint and every exported model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Annotated, Any, Literal, Optional
 
 import numpy as np
 
 from lm.base.errors import ConfigError, DataError
+from lm.base.settings import Range, Settings
 
-from .cleaning import clean_paper, compensate_illumination, deslant, histogram, light_on_dark
-from .cleaning import quantiles
+from .cleaning import (
+    clean_paper,
+    compensate_illumination,
+    deslant,
+    histogram,
+    light_on_dark,
+    quantiles,
+)
 
-__all__ = ["PreprocessConfig", "prepare_line", "clean_line", "scale_line", "resized_width",
-           "input_width", "standardise", "line_to_input", "fit_box", "image_columns",
-           "ORIGINAL_MEAN", "ORIGINAL_STD"]
+__all__ = ["PreprocessConfig", "stored_preprocess", "RAW", "CLEANED", "SCALED", "prepare_line",
+           "clean_line", "scale_line", "resized_width", "input_width", "standardise",
+           "line_to_input", "fit_box", "image_columns", "ORIGINAL_MEAN", "ORIGINAL_STD"]
 
 #: Mean and standard deviation of the original notebook's 60x800 boxes, on a 0..1 scale.
 ORIGINAL_MEAN = 0.942532484060557
 ORIGINAL_STD = 0.15926149044640417
 
-POLARITIES = ("auto", "dark", "light")
-CLEANINGS = ("none", "auto", "even")
-SCALINGS = ("ink", "original")
-BINARISATIONS = ("", "otsu", "mean")
+#: Ink this much fainter than a line's strongest may pass for paper where paper is cut off.
+_FAINT = 0.1
+#: Steps of `prepare_line` that a stored line may have behind it.
+RAW, CLEANED, SCALED = "", "cleaned", "scaled"
 
 
 @dataclass(frozen=True)
-class PreprocessConfig:
+class PreprocessConfig(Settings):
     """How the image of a line becomes what the network reads; its fields in their order of work.
 
     Attributes
@@ -66,31 +73,38 @@ class PreprocessConfig:
         "mean": their mean. With scaling "ink" paper is then exactly 0 and ink 1.
     """
 
-    polarity: str = "auto"
-    cleaning: str = "auto"
+    polarity: Literal["auto", "dark", "light"] = "auto"
+    cleaning: Literal["none", "auto", "even"] = "auto"
     deslant: bool = False
-    height: int = 64
-    width: Optional[int] = None
-    max_width: int = 4096
-    binarise: str = ""
-    scaling: str = "ink"
-    margin: int = 8
-    min_width: int = 16
+    height: Annotated[int, Range(8, 10_000)] = 64
+    width: Optional[Annotated[int, Range(1, 1_000_000)]] = None
+    max_width: Annotated[int, Range(1, 1_000_000)] = 4096
+    binarise: Literal["", "otsu", "mean"] = ""
+    scaling: Literal["ink", "original"] = "ink"
+    margin: Annotated[int, Range(0, 10_000)] = 8
+    min_width: Annotated[int, Range(1)] = 16
+
+    #: Settings of each step; those of an earlier step shape what a later one is given.
+    _STEPS = {CLEANED: ("polarity", "cleaning", "deslant"),
+              SCALED: ("height", "width", "max_width", "binarise")}
 
     def __post_init__(self):
-        if self.height < 8 or self.min_width < 1 or self.max_width < self.min_width:
-            raise ConfigError("preprocess: height must be >= 8 and 1 <= min_width <= max_width")
-        if self.margin < 0:
-            raise ConfigError("preprocess: margin must not be negative")
-        if self.polarity not in POLARITIES:
-            raise ConfigError(f"preprocess: unknown polarity {self.polarity!r}; "
-                              f"known: {', '.join(POLARITIES)}")
-        if self.scaling not in SCALINGS:
-            raise ConfigError(f"preprocess: unknown scaling {self.scaling!r}; "
-                              f"known: {', '.join(SCALINGS)}")
-        if self.binarise not in BINARISATIONS:
-            raise ConfigError(f"preprocess: unknown binarise {self.binarise!r}; known: "
-                              + ", ".join(name or '""' for name in BINARISATIONS))
+        super().__post_init__()
+        if self.max_width < self.min_width:
+            raise ConfigError("preprocess: max_width must be at least min_width")
+
+    def shaping(self, step: str) -> dict:
+        """Return the settings that shape a line as it is after `step`: `CLEANED` or `SCALED`."""
+        names = [name for which, names in self._STEPS.items() for name in names
+                 if step == SCALED or which == CLEANED]
+        return {name: getattr(self, name) for name in names}
+
+
+def stored_preprocess(mapping: Any) -> Any:
+    """Return the settings in a model file with what its age leaves out: lines were not cleaned."""
+    if not isinstance(mapping, dict):
+        return mapping
+    return {"cleaning": "none", **mapping}
 
 
 def _threshold(ink, method):
@@ -114,45 +128,68 @@ def _binarise(ink, config):
     return np.where(ink > _threshold(ink, config.binarise), 255, 0).astype(np.uint8)
 
 
-def resized_width(height, width, config):
-    """Return the width that `resize_line` gives an image of `height` x `width` pixels."""
+def resized_width(height: int, width: int, config: PreprocessConfig) -> Optional[int]:
+    """Return the width that `prepare_line` gives an image of `height` x `width` pixels.
+
+    None where only the pixels tell: upright letters are narrower or wider.
+    """
     if config.width is not None:
         return config.width
+    return None if config.deslant else _width_of(height, width, config)
+
+
+def _width_of(height, width, config):
     return min(max(round(width * config.height / height), 1), config.max_width)
 
 
-def input_width(width, config):
+def input_width(width: int, config: PreprocessConfig) -> int:
     """Return the width that `line_to_input` gives a scaled line `width` pixels wide."""
     if config.width is not None:
         return width
     return max(width, config.min_width) + 2 * config.margin
 
 
-def resize_line(grey, config):
-    """Scale a line to `config.height`, make its ink bright on dark paper, binarise if asked.
+def clean_line(grey: np.ndarray, config: PreprocessConfig) -> np.ndarray:
+    """Make a line's ink dark on light paper, clean the paper, stand the letters upright.
 
     Parameters
     ----------
     grey : numpy.ndarray
-        uint8, (height, width).
+        uint8, (height, width), as `ocr.image.load_grey` or `ocr.image.crop` gives it.
     config : PreprocessConfig
 
     Returns
     -------
     numpy.ndarray
-        uint8, (config.height, width), ink bright (inverted for dark ink), without margins.
+        uint8, (height, width or more).
 
     Raises
     ------
     DataError
         Not a two-dimensional uint8 image with pixels.
     """
-    from PIL import Image
-
     if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
         raise DataError(f"expected a grey uint8 image, not {grey.dtype} of shape {grey.shape}")
-    dark = config.polarity == "dark" or (config.polarity == "auto" and _median(grey) > 127)
-    ink = 255 - grey if dark else grey
+    if config.polarity == "light" or config.polarity == "auto" and light_on_dark(grey):
+        grey = 255 - grey
+    if config.cleaning == "auto":
+        grey = clean_paper(grey)
+    elif config.cleaning == "even":
+        grey = compensate_illumination(grey, light=False)
+    return deslant(grey) if config.deslant else grey
+
+
+def scale_line(grey: np.ndarray, config: PreprocessConfig) -> np.ndarray:
+    """Scale what `clean_line` gives to `config.height` and make its ink bright; binarise if asked.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (config.height, width), ink bright on dark paper, without margins.
+    """
+    from PIL import Image
+
+    ink = 255 - grey
     height, width = ink.shape
     if config.width is not None:
         scale = min(config.height / height, config.width / width)
@@ -164,17 +201,43 @@ def resize_line(grey, config):
         top = (config.height - size[1]) // 2
         box[top:top + size[1], :size[0]] = small
         return box
-    size = (resized_width(height, width, config), config.height)
+    size = (_width_of(height, width, config), config.height)
     return _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
 
 
-def paper_of(ink):
-    """Brightness of the paper of an ink-bright image: its median."""
+def prepare_line(grey: np.ndarray, config: PreprocessConfig, done: str = RAW) -> np.ndarray:
+    """Bring the image of a line to the network's height: `clean_line`, then `scale_line`.
+
+    Parameters
+    ----------
+    grey : numpy.ndarray
+        uint8, (height, width).
+    config : PreprocessConfig
+    done : {"", "cleaned", "scaled"}
+        What the image has behind it already. A scaled one is stored with its ink dark.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (config.height, width), ink bright on dark paper, without margins.
+
+    Raises
+    ------
+    DataError
+        As `clean_line`.
+    """
+    if done == SCALED:
+        return 255 - grey
+    return scale_line(grey if done == CLEANED else clean_line(grey, config), config)
+
+
+def paper_of(ink: np.ndarray) -> np.uint8:
+    """Return the brightness of the paper of an ink-bright image: its median."""
     return np.uint8(quantiles(ink, 0.5)[0])
 
 
-def standardise(ink, config):
-    """Turn the ink-bright uint8 image of `resize_line` into float32, same shape.
+def standardise(ink: np.ndarray, config: PreprocessConfig) -> np.ndarray:
+    """Turn the ink-bright uint8 image of `prepare_line` into float32, same shape.
 
     With ``scaling="ink"`` the paper is 0 and dark strokes lie near 1 (of a binarised line
     exactly); with "original" the values are those of the original notebook (dark ink negative,
@@ -190,7 +253,7 @@ def standardise(ink, config):
     return np.clip((ink.astype(np.float32) - paper) / np.float32(span), 0.0, 1.5)
 
 
-def line_to_input(ink, config):
+def line_to_input(ink: np.ndarray, config: PreprocessConfig) -> np.ndarray:
     """Standardise an ink-bright line and add margins and minimum width.
 
     Returns
@@ -209,7 +272,39 @@ def line_to_input(ink, config):
     return line
 
 
-def image_columns(columns, height, width, config):
+def fit_box(ink: np.ndarray, width: int) -> np.ndarray:
+    """Bring a distorted line to the width of its box; no column with ink is lost.
+
+    Paper is cut off on both sides, or added on the right; what is wider all the same is squeezed.
+
+    Parameters
+    ----------
+    ink : numpy.ndarray
+        uint8, (height, any width), ink bright.
+    width : int
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (height, width).
+    """
+    from PIL import Image
+
+    paper, surplus = paper_of(ink), ink.shape[1] - width
+    if surplus > 0:
+        level = paper + max((float(ink.max()) - paper) * _FAINT, 1)
+        columns = np.flatnonzero((ink > level).any(axis=0))
+        first, last = (columns[0], columns[-1] + 1) if len(columns) else (0, 1)
+        left = max(min(surplus // 2, first), last - width)
+        if left > first:
+            part = Image.fromarray(np.ascontiguousarray(ink[:, first:last]))
+            return np.asarray(part.resize((width, ink.shape[0]), Image.BILINEAR))
+        return ink[:, left:left + width]
+    return np.pad(ink, ((0, 0), (0, -surplus)), constant_values=paper)
+
+
+def image_columns(columns: Sequence[float], height: int, width: int, config: PreprocessConfig,
+                  total: Optional[float] = None) -> tuple[float, ...]:
     """Map columns of the network's input back to columns of the image it was made of.
 
     Parameters
@@ -219,16 +314,23 @@ def image_columns(columns, height, width, config):
     height, width : int
         Size of the image, in pixels.
     config : PreprocessConfig
+    total : float, optional
+        Width of the input, roughly. Where letters were stood upright it tells by how much the
+        line became wider, half of it on each side; else it is not looked at.
 
     Returns
     -------
     tuple of float
         Edges in pixels of the image, inside 0..width.
     """
+    wide = width
     if config.width is not None:
         scale = min(config.height / height, config.width / width)
         margin, drawn = 0, min(max(1, round(width * scale)), config.width)
     else:
-        margin, drawn = config.margin, resized_width(height, width, config)
-    return tuple(float(min(max((column - margin) * width / drawn, 0), width))
+        margin, drawn = config.margin, _width_of(height, width, config)
+        if config.deslant and total is not None and drawn < config.max_width:
+            drawn = max(drawn, total - 2 * margin)
+            wide = max(drawn * height / config.height, width)
+    return tuple(float(min(max((column - margin) * wide / drawn - (wide - width) / 2, 0), width))
                  for column in columns)

@@ -9,7 +9,7 @@ from lm.base.errors import DataError
 from ..batching import PreparedLines, evaluation_batches
 from ..correction import build_pipeline
 from ..decoding import DecoderConfig, build_decoder
-from ..image import image_columns, resize_line
+from ..image import image_columns, prepare_line
 
 __all__ = ["LineRecogniser", "read_batches"]
 
@@ -56,7 +56,7 @@ class _Scaled:
         self.preprocess, self._lines = preprocess, []
         for index, image in enumerate(images):
             try:
-                self._lines.append(resize_line(image, preprocess))
+                self._lines.append(prepare_line(image, preprocess))
             except DataError as error:
                 raise DataError(f"image {index}: {error}") from None
         self.widths = np.array([line.shape[1] for line in self._lines], np.int64)
@@ -142,7 +142,7 @@ class LineRecogniser:
         logits = self.logits_of_images(images, batch_size)
         return [hypotheses[0] for hypotheses in built.decode(logits)]
 
-    def columns_of(self, span, shape):
+    def columns_of(self, span, shape, frames=None):
         """Return where a character or word stands in its image.
 
         Parameters
@@ -151,6 +151,8 @@ class LineRecogniser:
             Its frames.
         shape : tuple of int
             (height, width) of the image that was read.
+        frames : int, optional
+            How many its logits have; where letters are stood upright, positions follow from it.
 
         Returns
         -------
@@ -158,7 +160,8 @@ class LineRecogniser:
             Left and right edge in pixels of the image, inside 0..width.
         """
         ends = (span.start * self.frame_pixels, span.end * self.frame_pixels)
-        return image_columns(ends, shape[0], shape[1], self.preprocess)
+        return image_columns(ends, shape[0], shape[1], self.preprocess,
+                             frames and frames * self.frame_pixels)
 
     def read_arrays(self, images, widths):
         """Run the network on prepared lines.

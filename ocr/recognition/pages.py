@@ -156,14 +156,6 @@ class PageReader:
         """Return the `TextLine` of each line of an image, as this reader finds them."""
         return find_lines(image, self.layout) if self.finds else [whole_image(image)]
 
-    def crops(self, image, lines):
-        """Return each line's crop (grey uint8) with the polarity that the network reads."""
-        grey = as_grey(image)
-        cut = [crop(grey, line) for line in lines]
-        # "auto" and "dark" both take dark ink.
-        return [255 - one for one in cut] if self.recogniser.preprocess.polarity == "light" \
-            else cut
-
     def read(self, image, lines=None):
         """Read one image.
 
@@ -199,7 +191,7 @@ class PageReader:
             grey = as_grey(image)
             lines = self.lines_of(grey) if lines is None else list(lines)
             waiting.append((grey.shape[::-1], lines))
-            crops += self.crops(grey, lines)
+            crops += [crop(grey, line) for line in lines]
             if len(crops) >= _AT_ONCE:
                 yield from self._finish(waiting, crops)
                 waiting, crops = [], []
@@ -221,7 +213,7 @@ class PageReader:
             (width, height) of the image.
         lines : list of TextLine
         logits : list of numpy.ndarray
-            (frames, classes), of each line's crop (see `crops`).
+            (frames, classes), of each line's crop (`ocr.image.crop`).
 
         Returns
         -------
@@ -256,7 +248,7 @@ class PageReader:
         edges = _cell_edges(spans, frames)
         width, height = line.size
         # The network marks a spot within a character; the cells between the spots are it.
-        columns = [self.recogniser.columns_of(Span("", a, b, 0.0), (height, width))
+        columns = [self.recogniser.columns_of(Span("", a, b, 0.0), (height, width), frames)
                    for a, b in zip(edges, edges[1:])]
         return tuple(
             CharacterReading(span.text, float(span.confidence), _corners(line, left, right))
@@ -355,7 +347,7 @@ def recognise(image, model=None, decoder=None, lines="auto", n_best=1):
 
     path = os.path.abspath(model_path(model))
     if isinstance(image, (str, os.PathLike)):
-        image = load_grey(image, upright=True)
+        image = load_grey(image)
     reader = _open_reader(path, os.stat(path).st_mtime_ns, decoder, lines, n_best)
     return reader.read(image)
 

@@ -57,7 +57,7 @@ def read_image(data, name, max_pixels):
         if width * height > max_pixels:
             raise TooLarge(f"{name}: {width} x {height} pixels are more than the "
                            f"{max_pixels} allowed")
-        return load_grey(_Upload(data, name), upright=True, max_pixels=max_pixels)
+        return load_grey(_Upload(data, name), 0, max_pixels)
     except TooLarge:
         raise
     except Image.DecompressionBombError:

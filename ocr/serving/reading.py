@@ -10,8 +10,7 @@ import numpy as np
 
 from ..batching.batches import WIDTH_STEP
 from ..formats import alto_xml, page_xml
-from ..image import input_width, line_to_input, resize_line
-from ..layout import crop
+from ..image import crop, input_width, line_to_input, prepare_line
 from ..recognition.pages import PageReader
 from ..recognition.tuned import pipeline_of
 
@@ -115,7 +114,7 @@ class ServedRecogniser:
         found = self._reader(lines).lines_of(grey)
         config = self.recogniser.preprocess
         return OpenPage(grey.shape[::-1], found, [
-            line_to_input(resize_line(crop(grey, line), config), config) for line in found])
+            line_to_input(prepare_line(crop(grey, line), config), config) for line in found])
 
     def finish(self, pages, logits, alternatives=0):
         """Decode the lines of pages.

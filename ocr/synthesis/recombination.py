@@ -90,7 +90,7 @@ def cut_line(ink, text, label, logits, blank, frame_pixels, preprocess, least_co
     Parameters
     ----------
     ink : numpy.ndarray
-        uint8, (height, width), as `ocr.image.resize_line` makes it.
+        uint8, (height, width), as `ocr.image.prepare_line` makes it.
     text : str
     label : sequence of int
         The text's class indices.

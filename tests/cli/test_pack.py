@@ -33,13 +33,16 @@ def test_pack_writes_what_an_experiment_reads(tmp_path):
     assert dataset.texts() == ["une ligne", "le test"] and dataset.samples[1].writer == "w2"
     assert (dataset.image(1) == source.image(2)).all()
     # Other options, overrides, and a file of the same command in the way.
-    out, _ = run(*options, f"data.test.path={train}", "--splits", "test", "--size", "128x24",
+    out, err = run(*options, f"data.test.path={train}", "--splits", "test", "--size", "128x24",
                  "--deslant", "--illumination", "--compression", "none", "--resume")
+    assert ("to train on this file, set preprocess.cleaning=even preprocess.deslant=True "
+            "preprocess.height=24 preprocess.width=128\n") in err
     dataset = open_dataset("hdf5", path=str(file), split="test")
     assert dataset.name.endswith("[even light, deslanted, 128x24]")
     assert dataset.image(0).shape == (24, 128) and np.ptp(dataset.image(0)) > 50
     for wrong, message in ((("--splits", "tset"), "unknown split 'tset'; known: train"),
                            (("--size", "128"), "--size is '128'; expected WxH"),
+                           (("--size", "1²x9"), "expected WxH"),
                            (("--size", "9x9", "--height", "9"), "not allowed with"),
                            (("--splits", "train", "--height", "4"), "at least 8")):
         _, err = run(*options, *wrong, status=2)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -11,11 +12,12 @@ import pytest
 
 from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataError
 from lm.base.signals import Interrupted
+from ocr.batching import PreparedLines
 from ocr.checkpoints.settings import DataConfig
 from ocr.data import LineDataset, LineSample, SkipReport, open_dataset
 from ocr.data.journal import part_path
 from ocr.data.packing import PackSettings, pack_lines
-from ocr.image import PreprocessConfig, resize_line
+from ocr.image import PreprocessConfig
 from ocr.text.alphabet import Alphabet
 from ocr.training.sources import open_split
 
@@ -23,6 +25,7 @@ from ..conftest import draw_text
 
 h5py = pytest.importorskip("h5py")
 
+SCALED_16 = PackSettings("scaled", PreprocessConfig(height=16))
 TEXTS = (b"un", "été".encode(), b" ")
 ALPHABET = Alphabet("abcdefghijklmnopqrstuvwxyzé “0123456789")
 
@@ -114,7 +117,7 @@ def test_a_new_file_has_new_image_keys(tmp_path):
     first = open_dataset("hdf5", path=str(path))
     key = first.image_key(0)
     assert (first.image(0) == pixels(0)).all()
-    pack(path, settings=PackSettings(height=16))
+    pack(path, settings=SCALED_16)
     assert first.image_key(0) != key
     # What is open stays what it was; a thread that opens it now must not mix the two.
     assert (first.image(0) == pixels(0)).all()
@@ -130,31 +133,48 @@ def test_a_new_file_has_new_image_keys(tmp_path):
     assert failures == [1]
 
 
-def test_sizes(tmp_path):
+def test_lines_prepared_before_are_those_prepared_later(tmp_path):
+    """However much of the preparing is done before, the network gets the same, to the bit."""
     text = Made("train", 3)
-    text.image = lambda index: draw_text("abc def", height=40)
-    pack(tmp_path / "h.hdf5", {"train": text}, PackSettings(height=20))
-    pack(tmp_path / "b.hdf5", {"train": text}, PackSettings(height=32, width=200))
-    grey = text.image(0)
-    scaled = open_dataset("hdf5", path=str(tmp_path / "h.hdf5"))
-    boxed = open_dataset("hdf5", path=str(tmp_path / "b.hdf5"))
-    assert scaled.name == "made [height 20]" and boxed.name == "made [200x32]"
-    assert scaled.image(0).shape == (20, round(grey.shape[1] / 2))
-    assert boxed.image(0).shape == (32, 200)
-    assert boxed.image(0)[0, -1] == np.median(grey)
-    # Scaling now or at training comes to the same, up to rounding.
-    config = PreprocessConfig(height=20)
-    later = resize_line(scaled.image(0), config).astype(int)
-    assert abs(later - resize_line(grey, config)).max() <= 1
+    text.image = lambda index: (draw_text("abc def", height=40, seed=index)
+                                * np.linspace(0.6, 1, draw_text("abc def").shape[1])).astype("u1")
+    configs = [PreprocessConfig(height=20), PreprocessConfig(height=32, width=200, deslant=True),
+               PreprocessConfig(height=20, cleaning="even", deslant=True, binarise="otsu")]
+    for number, config in enumerate(configs):
+        fresh = PreparedLines(text, config, progress=False)
+        for done in ("", "cleaned", "scaled"):
+            path = str(tmp_path / f"{number}{done}.hdf5")
+            pack(path, {"train": text}, PackSettings(done, config))
+            for stream in (False, True):
+                packed = open_dataset("hdf5", path=path, stream=stream)
+                lines = PreparedLines(packed, config, progress=False)
+                assert all(np.array_equal(fresh[i], lines[i]) for i in range(3))
+                assert lines.widths.tolist() == fresh.widths.tolist()
+            # Packed again as it is.
+            pack(tmp_path / "again.hdf5", {"train": packed}, PackSettings(done, config))
+            assert (open_dataset("hdf5", path=str(tmp_path / "again.hdf5")).image(1)
+                    == packed.image(1)).all()
+    assert open_dataset("hdf5", path=str(tmp_path / "0scaled.hdf5")).name \
+        == "made [cleaned, height 20]"
+    assert open_dataset("hdf5", path=str(tmp_path / "2cleaned.hdf5")).name \
+        == "made [even light, deslanted]"
 
 
-def test_cleaning(tmp_path):
-    from ocr.image.cleaning import compensate_illumination, deslant
-
-    pack(tmp_path / "c.hdf5", settings=PackSettings(illumination=True, deslant=True))
+def test_other_settings_than_those_packed_with_are_refused(tmp_path):
+    config = PreprocessConfig(height=20, cleaning="even", deslant=True)
+    pack(tmp_path / "c.hdf5", settings=PackSettings("cleaned", config))
     dataset = open_dataset("hdf5", path=str(tmp_path / "c.hdf5"))
-    assert dataset.name == "made [even light, deslanted]"
-    assert (dataset.image(4) == deslant(compensate_illumination(pixels(4)))).all()
+    PreparedLines(dataset, dataclasses.replace(config, height=30), progress=False)
+    with pytest.raises(ConfigError, match=r"c.hdf5: its lines were prepared with "
+                       r"preprocess.cleaning='even', preprocess.deslant=True; asked for: "
+                       r"'auto', False; set the same"):
+        PreparedLines(dataset, PreprocessConfig(height=20), progress=False)
+    pack(tmp_path / "s.hdf5", settings=PackSettings("scaled", config))
+    scaled = open_dataset("hdf5", path=str(tmp_path / "s.hdf5"))
+    with pytest.raises(ConfigError, match="prepared with preprocess.height=20; asked for: 30"):
+        PreparedLines(scaled, dataclasses.replace(config, height=30), progress=False)
+    with pytest.raises(ConfigError, match="scaled already and cannot be stored as cleaned"):
+        pack(tmp_path / "again.hdf5", {"train": scaled}, PackSettings("cleaned", config))
 
 
 # -- stops ------------------------------------------------------------------------------------
@@ -221,7 +241,7 @@ def stop(path, deadly=20):
 
 def test_going_on_with_something_else_is_refused(tmp_path):
     stop(tmp_path / "a.hdf5")
-    for options in ({"settings": PackSettings(height=20)},
+    for options in ({"settings": SCALED_16},
                     {"datasets": {"train": Made()}},
                     {"datasets": {"train": Made(count=29), "test": Made("test", 5)}}):
         with pytest.raises(DataError, match="other data, splits or settings"):
@@ -303,9 +323,8 @@ def test_lines_that_cannot_be_stored(tmp_path):
 
 
 def test_settings_are_checked():
-    for options, message in (({"width": 100}, "a width needs a height"),
-                             ({"height": 4}, "height must be at least 8"),
-                             ({"compression": "zip"}, "unknown compression 'zip'; known: none")):
+    for options, message in (({"done": "half"}, "done 'half'; known: "),
+                             ({"compression": "zip"}, "compression 'zip'; known: none")):
         with pytest.raises(ConfigError, match=message):
             PackSettings(**options)
 
@@ -326,7 +345,7 @@ def test_unusable_files(tmp_path):
         path.write_bytes(whole[:int(share * len(whole))])
         with pytest.raises(DataError, match="a.hdf5: not an HDF5 file, or cut short"):
             open_dataset("hdf5", path=str(path))
-    for name, value, message in (("version", 9, "of format version 9; this library reads 1"),
+    for name, value, message in (("version", 9, "of format version 9; this library reads 2"),
                                  ("format", "x", "no file of ocr pack")):
         path.write_bytes(whole)
         with h5py.File(path, "r+") as file:

@@ -6,30 +6,31 @@ from hypothesis import strategies as st
 from lm.base.errors import ConfigError, DataError
 from ocr.batching import PreparedLines
 from ocr.data import open_dataset
-from ocr.image import PreprocessConfig, input_width, line_to_input, resize_line, resized_width
-from ocr.image.preprocess import _quantiles, _threshold
+from ocr.image import PreprocessConfig, input_width, line_to_input, prepare_line, resized_width
+from ocr.image.preprocess import _threshold, quantiles
 
 from ..conftest import draw_text, write_table
 
 
 def test_height_is_normalised_and_aspect_kept():
-    line = resize_line(np.full((40, 200), 255, np.uint8), PreprocessConfig(height=64))
+    line = prepare_line(np.full((40, 200), 255, np.uint8), PreprocessConfig(height=64))
     assert line.shape == (64, 320)
 
 
 def test_polarity_is_found():
     dark = draw_text("word")
     config = PreprocessConfig(height=32)
-    assert np.array_equal(resize_line(dark, config), resize_line(255 - dark, config))
-    forced = resize_line(dark, PreprocessConfig(height=32, polarity="light"))
+    assert np.array_equal(prepare_line(dark, config), prepare_line(255 - dark, config))
+    forced = prepare_line(dark, PreprocessConfig(height=32, polarity="light",
+                                                 cleaning="none"))
     assert np.median(forced) > 200
 
 
 def test_ink_scaling_puts_paper_at_zero_and_evens_out_contrast():
     config = PreprocessConfig(height=32)
-    strong = line_to_input(resize_line(draw_text("some word"), config), config)
+    strong = line_to_input(prepare_line(draw_text("some word"), config), config)
     faint_image = (200 + draw_text("some word").astype(float) / 255 * 40).astype(np.uint8)
-    faint = line_to_input(resize_line(faint_image, config), config)
+    faint = line_to_input(prepare_line(faint_image, config), config)
     assert np.median(strong) == np.median(faint) == 0
     assert strong.max() == pytest.approx(faint.max(), abs=0.35)
     assert (strong[:, :8] == 0).all() and (strong[:, -8:] == 0).all()
@@ -39,24 +40,24 @@ def test_ink_scaling_puts_paper_at_zero_and_evens_out_contrast():
        st.lists(st.floats(0, 1), min_size=1, max_size=4))
 def test_quantiles_are_those_of_numpy(seed, height, width, greys, shares):
     image = np.random.default_rng(seed).integers(0, greys, (height, width)).astype(np.uint8)
-    assert _quantiles(image, *shares) == pytest.approx(np.quantile(image, shares).tolist())
-    assert _quantiles(image.T[::-1], 0.5) == [np.median(image)]
+    assert quantiles(image, *shares) == pytest.approx(np.quantile(image, shares).tolist())
+    assert quantiles(image.T[::-1], 0.5) == [np.median(image)]
 
 
 def test_original_box():
     config = PreprocessConfig(height=60, width=800, scaling="original", polarity="dark")
-    white = line_to_input(resize_line(np.full((30, 100), 255, np.uint8), config), config)
+    white = line_to_input(prepare_line(np.full((30, 100), 255, np.uint8), config), config)
     assert white.shape == (60, 800)
     assert np.allclose(white, (1 - 0.942532484060557) / 0.15926149044640417)
-    wide = resize_line(np.zeros((10, 5000), np.uint8), config)
+    wide = prepare_line(np.zeros((10, 5000), np.uint8), config)
     assert wide.shape == (60, 800)
 
 
 def test_narrow_and_wide_lines():
     config = PreprocessConfig(height=32, min_width=40, max_width=100, margin=3)
-    narrow = resize_line(np.full((32, 2), 255, np.uint8), config)
+    narrow = prepare_line(np.full((32, 2), 255, np.uint8), config)
     assert line_to_input(narrow, config).shape[1] == 46
-    assert resize_line(np.full((32, 900), 255, np.uint8), config).shape == (32, 100)
+    assert prepare_line(np.full((32, 900), 255, np.uint8), config).shape == (32, 100)
 
 
 @pytest.mark.parametrize("settings", [{"height": 2}, {"margin": -1}, {"polarity": "blue"},
@@ -69,13 +70,13 @@ def test_bad_settings(settings):
 
 def test_colour_array_is_refused():
     with pytest.raises(DataError, match="grey uint8"):
-        resize_line(np.zeros((4, 4, 3), np.uint8), PreprocessConfig())
+        prepare_line(np.zeros((4, 4, 3), np.uint8), PreprocessConfig())
 
 
 @given(st.integers(1, 90), st.integers(1, 400), st.sampled_from([None, 60]), st.integers(1, 50))
 def test_widths_are_known_beforehand(height, width, box, min_width):
     config = PreprocessConfig(height=16, width=box, min_width=min_width, max_width=100)
-    line = resize_line(np.full((height, width), 255, np.uint8), config)
+    line = prepare_line(np.full((height, width), 255, np.uint8), config)
     assert line.shape[1] == resized_width(height, width, config)
     assert line_to_input(line, config).shape[1] == input_width(line.shape[1], config)
 
@@ -87,14 +88,14 @@ def test_binarised_lines_have_two_values(method, box):
     grey = draw_text("some word")
     # A shade over the paper, ink much darker.
     shaded = (grey * np.linspace(0.8, 1, grey.shape[1])).astype(np.uint8)
-    line = resize_line(shaded, config)
+    line = prepare_line(shaded, config)
     assert set(np.unique(line)) == {0, 255}
     assert 0.02 < (line[:, :grey.shape[1]] == 255).mean() < 0.3
     values = line_to_input(line, config)
     assert set(np.unique(values)) == {0, 1} and values.dtype == np.float32
     # Ink stays ink, whichever way round it is.
-    assert np.array_equal(line, resize_line(255 - shaded, config))
-    plain = resize_line(shaded, PreprocessConfig(height=32, width=box))
+    assert np.array_equal(line, prepare_line(255 - shaded, config))
+    plain = prepare_line(shaded, PreprocessConfig(height=32, width=box))
     assert plain[line == 255].min() > plain[line == 0][plain[line == 0] > 0].mean()
 
 
@@ -102,7 +103,7 @@ def test_a_line_without_ink_stays_paper():
     for method in ("otsu", "mean"):
         for grey in (0, 90, 200, 255):
             config = PreprocessConfig(height=32, binarise=method)
-            line = resize_line(np.full((40, 50), grey, np.uint8), config)
+            line = prepare_line(np.full((40, 50), grey, np.uint8), config)
             assert not line.any()
 
 

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from lm.base.errors import ConfigError, DataError
+from ocr.image.preprocess import PreprocessConfig, clean_line
 from ocr.layout import LayoutConfig, crop, find, find_lines
 
 from .pages import corners, draw_page, grain, overlap, turn_points, turned
@@ -48,7 +49,7 @@ def test_crops_are_dark_on_light_and_even():
     page, _ = draw_page()
     shaded = 255 - (page * np.linspace(1, 0.4, page.shape[1])).astype(np.uint8)
     for line in find_lines(shaded):
-        line = crop(shaded, line)
+        line = clean_line(crop(shaded, line), PreprocessConfig())
         halves = np.array_split(line, 2, axis=1)
         assert all(np.median(half) > 127 and half.min() < np.median(half) - 60 for half in halves)
         assert abs(np.median(halves[0]) - np.median(halves[1])) < 12

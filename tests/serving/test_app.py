@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from ocr.image import line_to_input, resize_line
+from ocr.image import line_to_input, prepare_line
 from ocr.serving import schemas
 from ocr.serving.reading import ServedRecogniser
 
@@ -27,7 +27,7 @@ def b64(data):
 
 def tensor(text):
     config = BarRecogniser().preprocess
-    return line_to_input(resize_line(draw_bars(text), config), config).tolist()
+    return line_to_input(prepare_line(draw_bars(text), config), config).tolist()
 
 
 def text_of(logits):

@@ -18,10 +18,12 @@ def add_arguments(parser):
                         help="of train, validation, test (default: all)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--height", type=positive, metavar="N",
-                      help="scale lines to this height (default: as they are)")
-    size.add_argument("--size", metavar="WxH", help="fit lines into a box, such as 1024x128")
-    parser.add_argument("--illumination", action="store_true", help="make the paper evenly bright")
-    parser.add_argument("--deslant", action="store_true", help="stand slanted letters upright")
+                      help="store lines wholly prepared, of this height (default: as they are)")
+    size.add_argument("--size", metavar="WxH", help="the same, in a box such as 1024x128")
+    parser.add_argument("--illumination", action="store_true",
+                        help="store lines on evenly bright paper (preprocess.cleaning=even)")
+    parser.add_argument("--deslant", action="store_true",
+                        help="store lines with upright letters (preprocess.deslant=true)")
     parser.add_argument("--compression", default="none", choices=("none", "lzf", "gzip"),
                         help="none (default) is read four times as fast as lzf, which h5py alone "
                              "knows; gzip is smallest and slowest")
@@ -31,17 +33,19 @@ def add_arguments(parser):
 def run(arguments):
     import dataclasses
 
-    from ...data.packing import PackSettings, pack_lines
+    from ...data.packing import pack_lines
     from ...training.sources import make_alphabet, open_split
 
     splits = arguments.splits.split(",")
     for split in splits:
         if split not in SPLITS:
             raise ConfigError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
-    width, height = _box(arguments.size) if arguments.size else (None, arguments.height)
-    settings = PackSettings(height=height, width=width, illumination=arguments.illumination,
-                            deslant=arguments.deslant, compression=arguments.compression)
     config = experiment_config(arguments)
+    settings = _settings(arguments, config.preprocess)
+    if settings.done and settings.preprocess != config.preprocess:
+        say("to train on this file, set " + " ".join(
+            f"preprocess.{name}={value}" for name, value in settings.shaping().items()
+            if getattr(config.preprocess, name) != value))
     datasets = {split: open_split(config.data, split) for split in dict.fromkeys(splits)}
     training = datasets.get("train")
     if training is None and config.alphabet == "data":
@@ -54,9 +58,29 @@ def run(arguments):
     print(f"{arguments.file}: {packed}")
 
 
+def _settings(arguments, preprocess):
+    """Return the `PackSettings`: options of the command go before those of the experiment."""
+    import dataclasses
+
+    from ...data.packing import PackSettings
+
+    done, changes = "", {}
+    if arguments.illumination or arguments.deslant:
+        done = "cleaned"
+    if arguments.illumination:
+        changes["cleaning"] = "even"
+    if arguments.deslant:
+        changes["deslant"] = True
+    if arguments.size or arguments.height:
+        done = "scaled"
+        changes["width"], changes["height"] = (_box(arguments.size) if arguments.size
+                                               else (None, arguments.height))
+    return PackSettings(done, dataclasses.replace(preprocess, **changes), arguments.compression)
+
+
 def _box(text):
     """Return (width, height) of ``WxH``."""
     width, times, height = text.lower().partition("x")
-    if not (times and width.isdigit() and height.isdigit()):
+    if not (times and text.isascii() and width.isdigit() and height.isdigit()):
         raise ConfigError(f"--size is {text!r}; expected WxH, such as 1024x128")
     return int(width), int(height)

@@ -84,7 +84,7 @@ class _Pages:
 
         for path in self._waiting:
             try:
-                image = load_grey(path, upright=True, max_pixels=self._arguments.max_pixels)
+                image = load_grey(path, max_pixels=self._arguments.max_pixels)
                 page = image, self._lines(path, image)
             except OCRError as error:
                 self._problems.append(error)
