@@ -64,6 +64,6 @@ def compare(checkpoint, chains, output, budget):
         if not os.path.exists(files[-1]):
             step("ocr", "tune", "--checkpoint", checkpoint, "--decoder", pipeline, *options,
                  "--budget", str(budget), "--output", files[-1])
-    pipelines = [argument for path in files for argument in ("--pipeline", path)]
-    step("ocr", "evaluate", "--checkpoint", checkpoint, "--decoders", "greedy,beam", *pipelines,
+    decoders = ",".join(["greedy", "beam", *files])
+    step("ocr", "evaluate", "--checkpoint", checkpoint, "--decoders", decoders,
          "--calibration", "--output", os.path.join(output, "report"))

@@ -23,7 +23,6 @@ from recipe import tells_errors
 from lm.normalisation import parse_rules
 from ocr.checkpoints.settings import read_experiment
 from ocr.cli.main import main as ocr
-from ocr.decoding import DecoderConfig
 from ocr.evaluation.flor_files import (
     write_evaluation_report,
     write_predictions,
@@ -62,7 +61,7 @@ def score(config, rules):
     """Read the test split, write the three files, print the table."""
     recogniser = Recogniser(os.path.join(config.output, "best.ckpt"), config.training.device)
     report, _, _ = evaluate(recogniser, open_split(config.data, "test"),
-                            [DecoderConfig("greedy")], cache=config.data.cache, normalise=rules)
+                            ["greedy"], cache=config.data.cache, normalise=rules)
     [system] = report.systems
     folder = config.output
     with open(os.path.join(folder, "history.json"), encoding="utf-8") as source:

@@ -21,7 +21,7 @@ from ocr.checkpoints.shipped import model_path
 from ocr.cli.main import main as ocr
 from ocr.correction import build_pipeline
 from ocr.data import open_dataset
-from ocr.decoding import DecoderConfig, build_decoder
+from ocr.decoding import build_decoder
 from ocr.recognition import open_recogniser
 from ocr.recognition.network import Recogniser
 from ocr.text.metrics import TextMetric
@@ -50,7 +50,7 @@ class Reader:
     def __init__(self):
         self.shipped = open_recogniser(model_path("french"))
         alphabet = self.shipped.alphabet
-        self._decoders = {"greedy": build_decoder(DecoderConfig("greedy"), alphabet),
+        self._decoders = {"greedy": build_decoder("greedy", alphabet),
                           "beam-char": build_pipeline(self.shipped.pipeline, alphabet)}
 
     def read(self, recogniser, lines):

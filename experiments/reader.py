@@ -6,7 +6,6 @@ from recipe import tells_errors
 
 from ocr.checkpoints.settings import read_experiment
 from ocr.cli.main import main as ocr
-from ocr.decoding import DecoderConfig
 from ocr.evaluation.grid import label_grid
 from ocr.evaluation.run import evaluate
 from ocr.recognition.network import Recogniser
@@ -49,7 +48,7 @@ def run(config_path, arguments, splits, shown=40, font=None):
 
 def _read(recogniser, config, split, shown, font):
     report, prepared, _ = evaluate(recogniser, open_split(config.data, split),
-                                   [DecoderConfig("greedy")], cache=config.data.cache)
+                                   ["greedy"], cache=config.data.cache)
     [system] = report.systems
     scores = report.summaries[system.name]
     path = os.path.join(config.output, split)

@@ -88,7 +88,7 @@ def main():
          "--lm", os.path.join(folder, "characters"), "--words", os.path.join(folder, "wordforms"),
          "--budget", str(arguments.budget), "--output", decoder)
     exported = os.path.join(WEIGHTS, f"{name}.onnx")
-    step("ocr", "export", checkpoint, "--onnx", exported, *PRECISION[name], "--pipeline", decoder)
+    step("ocr", "export", checkpoint, "--onnx", exported, *PRECISION[name], "--decoder", decoder)
     step("ocr", "evaluate", "--checkpoint", exported, "--config", config,
          "--decoders", "greedy,beam-char", "--calibration", "--output", models.path("report"))
 

@@ -12,7 +12,6 @@ the clock starts. Logits are kept beside the checkpoint.
 """
 
 import argparse
-import dataclasses
 import multiprocessing
 import os
 import time
@@ -24,7 +23,7 @@ from lm.base.files import atomic_path
 from lm.base.settings import apply_overrides, from_mapping, to_mapping
 from ocr.checkpoints.settings import ExperimentConfig
 from ocr.correction import build_pipeline, load_pipeline
-from ocr.decoding import DecoderConfig, build_decoder
+from ocr.decoding import build_decoder, decoder_stage
 from ocr.recognition.network import Recogniser
 from ocr.recognition.tuned import tuned_names, tuned_path
 from ocr.text.ctc import log_softmax
@@ -176,7 +175,7 @@ def main():
     logits, texts, alphabet = stored_logits(arguments)
     print(f"{len(texts)} lines, split {arguments.split}, {os.cpu_count()} cores")
     table = Table(logits, texts, arguments.rounds)
-    table.row("greedy", own(DecoderConfig("greedy"), alphabet))
+    table.row("greedy", own("greedy", alphabet))
     tuned = {name: load_pipeline(tuned_path(arguments.checkpoint, name))
              for name in tuned_names(arguments.checkpoint)}
     chains = {f"{name}, tuned": config for name, config in tuned.items()}
@@ -195,8 +194,8 @@ def main():
                                **({} if "beam-char" in tuned else {"alpha": 0.7})}
     for width in WIDTHS:
         for name, options in models.items():
-            config = tuned[name].decoder if name in tuned else DecoderConfig(name)
-            config = dataclasses.replace(config, **options, beam_width=width)
+            config = tuned[name].decoder if name in tuned else name
+            config = decoder_stage(config, **options, beam_width=width)
             what = ", tuned weights" if name in tuned else ""
             table.row(f"{name}{what}, width {width}", own(config, alphabet))
     print("peers, one process unless said:")

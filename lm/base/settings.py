@@ -21,7 +21,7 @@ from .errors import ConfigError, did_you_mean
 from .kinds import Range, is_union, nested_settings, type_name
 from .yaml_files import parse_yaml, read_yaml
 
-__all__ = ["Range", "Setting", "Settings", "apply_overrides", "check_options", "check_ranges",
+__all__ = ["Range", "Setting", "Settings", "apply_overrides", "check_options",
            "describe", "from_mapping", "listed", "read_yaml", "setting_names", "to_mapping"]
 
 
@@ -272,30 +272,3 @@ def apply_overrides(mapping: dict, overrides: Iterable[str]) -> dict:
                 raise ConfigError(f"override {override!r}: {parent!r} is no group of settings")
         place[last] = value
     return result
-
-
-def check_ranges(settings, where, **ranges):
-    """Raise `ConfigError` where a number of a settings dataclass is not finite or out of range.
-
-    Parameters
-    ----------
-    settings : dataclass
-    where : str
-        What the message begins with.
-    **ranges
-        Field -> (lowest, highest), either end included; None for a field passes. Fields that
-        are not named need only be finite.
-    """
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            continue
-        low, high = ranges.get(field.name, (-math.inf, math.inf))
-        # Whole numbers beyond these are of no use, and too large for floats.
-        finite = math.isfinite(value) if isinstance(value, float) else abs(value) < 2 ** 63
-        if not (finite and low <= value <= high):
-            wanted = ("a finite number" if math.isinf(low) and math.isinf(high)
-                      else f"at least {low:g}" if math.isinf(high)
-                      else f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}")
-            shown = f"{value:g}" if isinstance(value, float) else str(value)
-            raise ConfigError(f"{where}: {field.name} must be {wanted}, not {shown[:40]}")

@@ -4,7 +4,7 @@ from .base import (
     CORRECTORS,
     Corrector,
     build_corrector,
-    corrector_config,
+    corrector_stage,
     list_correctors,
     plain_hypothesis,
     retext,
@@ -12,13 +12,12 @@ from .base import (
 from .pipeline import (
     Pipeline,
     PipelineConfig,
-    Stage,
     build_pipeline,
     load_pipeline,
     parse_name,
     save_pipeline,
 )
 
-__all__ = ["CORRECTORS", "Corrector", "build_corrector", "corrector_config", "list_correctors",
-           "plain_hypothesis", "retext", "Pipeline", "PipelineConfig", "Stage", "build_pipeline",
+__all__ = ["CORRECTORS", "Corrector", "build_corrector", "corrector_stage", "list_correctors",
+           "plain_hypothesis", "retext", "Pipeline", "PipelineConfig", "build_pipeline",
            "load_pipeline", "parse_name", "save_pipeline"]

@@ -1,22 +1,29 @@
 """The corrector protocol: hypotheses in, hypotheses out; or plain strings in, strings out."""
 
 import dataclasses
+from typing import Annotated, Any, Optional, Union
 
-from lm.base.errors import ConfigError
-from lm.base.plugins import Registry
-from lm.base.settings import from_mapping
+from lm.base.errors import DecodingError
+from lm.base.plugins import Registry, Stage, missing_packages
+from lm.base.settings import Range
 
-from ..decoding.base import Hypothesis, Span
+from ..decoding.base import Hypothesis, Span, Tunable
+from ..decoding.spans import word_spans
 
-__all__ = ["CORRECTORS", "Corrector", "build_corrector", "list_correctors", "corrector_config",
-           "plain_hypothesis", "retext"]
+__all__ = ["CORRECTORS", "Corrector", "Share", "build_corrector", "corrector_stage",
+           "list_correctors", "plain_hypothesis", "retext"]
+
+#: A confidence.
+Share = Annotated[float, Range(0, 1)]
 
 #: Correctors by name; each entry is a `Corrector` subclass.
 CORRECTORS = Registry("corrector", "ocr.correctors")
 
 
-class Corrector:
+class Corrector(Tunable):
     """Base of correctors; subclasses give `config_class` and `correct_line`.
+
+    Any number of threads may correct with one corrector at once.
 
     Parameters
     ----------
@@ -33,32 +40,19 @@ class Corrector:
     config_class : type
         Frozen dataclass of the settings. Its first choice of weights may be zero: then
         the corrector returns what it was given.
-    tunable : dict
-        Setting -> (values to try first, step of the finer search, lowest, highest).
-    paths : tuple of str
-        Settings that name files (a path, or a tuple of them).
     n_best : int
         Hypotheses a line it would like to be given; 1 for those that use only the best.
+
+    `paths` and `tunable` are those of `Plugin` and `Tunable`.
     """
 
-    config_class = None
-    paths = ()
-    tunable = {}
     n_best = 1
 
     def __init__(self, config, base=None, alphabet=None):
-        self.config, self.base, self.alphabet = config, base, alphabet
+        super().__init__(config)
+        self.base, self.alphabet = base, alphabet
 
-    @staticmethod
-    def needs(config):
-        """Return the packages it takes besides NumPy."""
-        return ()
-
-    def reconfigure(self, config):
-        """Take other weights without loading anything anew."""
-        self.config = config
-
-    def correct(self, lines):
+    def correct(self, lines: list[list[Hypothesis]]) -> list[list[Hypothesis]]:
         """Correct a batch.
 
         Parameters
@@ -73,11 +67,11 @@ class Corrector:
         """
         return [self.correct_line(line) if line else line for line in lines]
 
-    def correct_line(self, hypotheses):
+    def correct_line(self, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
         """Correct one line's hypotheses (at least one)."""
         raise NotImplementedError
 
-    def correct_texts(self, texts):
+    def correct_texts(self, texts: list[str]) -> list[str]:
         """Correct plain strings, of whose characters nothing more is known.
 
         Parameters
@@ -95,13 +89,7 @@ class Corrector:
 def plain_hypothesis(text, confidence=0.5):
     """Return a hypothesis for a string from elsewhere: no frames, the same confidence all over."""
     characters = tuple(Span(c, i, i + 1, confidence) for i, c in enumerate(text))
-    return Hypothesis(text, 0.0, confidence, characters, _words(characters))
-
-
-def _words(characters):
-    from ..decoding.spans import word_spans
-
-    return word_spans(characters)
+    return Hypothesis(text, 0.0, confidence, characters, word_spans(characters))
 
 
 def retext(hypothesis, text, score=None):
@@ -134,7 +122,7 @@ def retext(hypothesis, text, score=None):
         i, k = block.a + block.size, block.b + block.size
     characters = tuple(spans)
     return dataclasses.replace(hypothesis, text=text, characters=characters,
-                               words=_words(characters),
+                               words=word_spans(characters),
                                score=hypothesis.score if score is None else score)
 
 
@@ -151,42 +139,41 @@ def _share(old, i, j, text):
     return [Span(c, a, b, confidence) for c, a, b in zip(text, cuts, cuts[1:])]
 
 
-def list_correctors():
+def list_correctors() -> list[str]:
     """Return the names of the registered correctors."""
     return CORRECTORS.names()
 
 
-def corrector_config(name, settings=None):
-    """Return the config of the corrector `name` from a mapping of settings.
-
-    Raises
-    ------
-    UnknownNameError
-        No such corrector; the message lists the known ones.
-    ConfigError
-        An unknown setting or a wrong type, named.
-    """
-    return from_mapping(CORRECTORS.get(name).config_class, settings or {}, name)
+def corrector_stage(name: Union[str, Stage], settings: Any = None, **more) -> Stage:
+    """Return a corrector's name with its settings; see `Registry.stage`."""
+    return CORRECTORS.stage(name, settings, **more)
 
 
-def build_corrector(name, settings=None, base=None, alphabet=None):
-    """Build a corrector by name.
+def build_corrector(name: Union[str, Stage], settings: Any = None, base: Optional[str] = None,
+                    alphabet=None) -> Corrector:
+    """Build a corrector.
 
     Parameters
     ----------
-    name : str
+    name : str or Stage
     settings : mapping or dataclass, optional
+        Those that differ from the defaults.
     base : str, optional
         Folder that relative paths in the settings start from.
     alphabet : Alphabet, optional
 
     Raises
     ------
-    UnknownNameError, ConfigError
-        As `corrector_config`.
+    UnknownNameError
+        No such corrector; the message lists the known ones.
+    ConfigError
+        An unknown setting, a wrong type or value.
+    DecodingError
+        A package that it needs is missing.
     """
-    cls = CORRECTORS.get(name)
-    config = settings if dataclasses.is_dataclass(settings) else corrector_config(name, settings)
-    if not isinstance(config, cls.config_class):
-        raise ConfigError(f"{name}: settings of another corrector ({type(config).__name__})")
-    return cls(config, base, alphabet)
+    stage = corrector_stage(name, settings)
+    cls = CORRECTORS.get(stage.name)
+    if packages := missing_packages(cls.needs(stage.settings)):
+        raise DecodingError(f"the corrector {stage.name} needs packages that are not installed: "
+                            f"{packages}")
+    return cls(stage.settings, base, alphabet)

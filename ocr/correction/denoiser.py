@@ -10,7 +10,7 @@ from lm.normalisation import normalise
 
 from ..base.backend import devices, gluon, mx, nd
 from ..checkpoints.checkpoint import load_checkpoint
-from ..decoding import DecoderConfig, build_decoder
+from ..decoding import build_decoder
 from ..models.denoiser import DenoiserNetwork, collate_readings
 from ..models.weights import load_weights
 from ..text.alphabet import Alphabet
@@ -194,7 +194,7 @@ class Denoiser:
 
     def _set(self, net, alphabet, context):
         self.net, self.alphabet, self._context = net, alphabet, context
-        self._decoder = build_decoder(DecoderConfig(name="greedy"), alphabet)
+        self._decoder = build_decoder("greedy", alphabet)
         self._loss = gluon.loss.CTCLoss(layout="NTC", label_layout="NT")
 
     def logits(self, texts):

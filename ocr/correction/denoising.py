@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import ConfigError, MissingDataError
+from lm.base.settings import Settings
 
 from ..decoding.base import resolve
-from .base import Corrector, retext
+from ..decoding.parallel import Weight
+from .base import Corrector, Share, retext
 
 __all__ = ["DenoiseConfig", "DenoisingCorrector"]
 
@@ -20,7 +22,7 @@ _REMEMBERED = 200_000
 
 
 @dataclass(frozen=True)
-class DenoiseConfig:
+class DenoiseConfig(Settings):
     """Settings of the corrector "denoise".
 
     Attributes
@@ -38,17 +40,9 @@ class DenoiseConfig:
     """
 
     model: str = ""
-    weight: float = 0.0
+    weight: Weight = 0.0
     margin: float = 0.0
-    max_confidence: float = 1.0
-
-    def __post_init__(self):
-        if not 0 <= self.max_confidence <= 1:
-            raise ConfigError("denoise: max_confidence must lie between 0 and 1")
-        if not 0 <= self.weight < math.inf:
-            raise ConfigError("denoise: weight must not be negative")
-        if not math.isfinite(self.margin):
-            raise ConfigError("denoise: margin must be a number")
+    max_confidence: Share = 1.0
 
 
 class DenoisingCorrector(Corrector):
@@ -84,8 +78,8 @@ class DenoisingCorrector(Corrector):
                "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0),
                "weight": ((0.0, 0.5, 1.0), 0.25, 0.0, 4.0)}
 
-    @staticmethod
-    def needs(config):
+    @classmethod
+    def needs(cls, config):
         """Return the package that the network runs on."""
         return ("mxnet",)
 

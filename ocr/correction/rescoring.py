@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
-from lm.base.errors import ConfigError, DecodingError
+from lm.base.errors import DecodingError
+from lm.base.settings import Range, Settings
 
 from ..decoding.base import resolve
+from ..decoding.parallel import Bonus, LogProbability, Weight
 from .base import Corrector
 
 __all__ = ["RescoreConfig", "CharacterRescorer", "WordRescorer"]
@@ -14,7 +17,7 @@ _NATURAL = math.log(10.0)
 
 
 @dataclass(frozen=True)
-class RescoreConfig:
+class RescoreConfig(Settings):
     """Settings of a rescorer.
 
     Attributes
@@ -29,25 +32,17 @@ class RescoreConfig:
     keep : float
         Weight of the language-model score the hypotheses come with.
     unk_score_offset : float
-        Penalty for each token that the model does not list (<= 0).
+        Penalty for each token that the model does not list.
     n_best : int
         Hypotheses a line to choose among.
     """
 
     lm: str = ""
-    weight: float = 0.0
-    beta: float = 0.0
-    keep: float = 1.0
-    unk_score_offset: float = 0.0
-    n_best: int = 30
-
-    def __post_init__(self):
-        if self.weight < 0 or self.keep < 0:
-            raise ConfigError("rescoring: weight and keep must not be negative")
-        if self.unk_score_offset > 0:
-            raise ConfigError("rescoring: unk_score_offset must not exceed 0")
-        if self.n_best < 1:
-            raise ConfigError("rescoring: n_best must be at least 1")
+    weight: Weight = 0.0
+    beta: Bonus = 0.0
+    keep: Weight = 1.0
+    unk_score_offset: LogProbability = 0.0
+    n_best: Annotated[int, Range(1, 100_000)] = 30
 
 
 class _Rescorer(Corrector):
@@ -58,8 +53,8 @@ class _Rescorer(Corrector):
                "beta": ((0.0, 0.5, 1.0, 2.0), 0.4, -3.0, 6.0),
                "keep": ((1.0, 0.5, 0.0), 0.2, 0.0, 2.0)}
 
-    @staticmethod
-    def needs(config):
+    @classmethod
+    def needs(cls, config):
         """Return the package that reads the model."""
         return ("kenlm",)
 

@@ -4,12 +4,15 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Annotated
 
 from lm.base.errors import ConfigError, DecodingError
+from lm.base.settings import Range, Settings
 from lm.wordforms import fold, word_form_spans
 
 from ..decoding.base import resolve
-from .base import Corrector, retext
+from ..decoding.parallel import Weight
+from .base import Corrector, Share, retext
 
 __all__ = ["SpellingConfig", "SpellingCorrector"]
 
@@ -22,7 +25,7 @@ _SENTENCE_END = re.compile(r"(?<!\b\w)\.$|[!?…]$")
 
 
 @dataclass(frozen=True)
-class SpellingConfig:
+class SpellingConfig(Settings):
     """Settings of the corrector "spelling".
 
     Attributes
@@ -53,28 +56,19 @@ class SpellingConfig:
     lexicon: tuple[str, ...] = ()
     lm: str = ""
     confusions: str = ""
-    max_confidence: float = 0.0
-    lm_weight: float = 1.0
+    max_confidence: Share = 0.0
+    lm_weight: Weight = 1.0
     margin: float = 0.0
-    max_edits: int = 1
-    min_length: int = 3
+    max_edits: Annotated[int, Range(1, 2)] = 1
+    min_length: Annotated[int, Range(1, 1000)] = 3
     touch_known: bool = False
 
     def __post_init__(self):
         if isinstance(self.lexicon, str):
             object.__setattr__(self, "lexicon", (self.lexicon,))
+        super().__post_init__()
         if not all(self.lexicon):
             raise ConfigError("spelling: lexicon holds an empty path")
-        if not 0 <= self.max_confidence <= 1:
-            raise ConfigError("spelling: max_confidence must lie between 0 and 1")
-        if not 0 <= self.lm_weight < math.inf:
-            raise ConfigError("spelling: lm_weight must not be negative")
-        if not math.isfinite(self.margin):
-            raise ConfigError("spelling: margin must be a number")
-        if self.max_edits not in (1, 2):
-            raise ConfigError("spelling: max_edits must be 1 or 2")
-        if self.min_length < 1:
-            raise ConfigError("spelling: min_length must be at least 1")
 
 
 class SpellingCorrector(Corrector):
@@ -112,8 +106,8 @@ class SpellingCorrector(Corrector):
                "lm_weight": ((1.0, 0.5, 2.0), 0.25, 0.0, 4.0),
                "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0)}
 
-    @staticmethod
-    def needs(config):
+    @classmethod
+    def needs(cls, config):
         """Return the package that reads the model of the context, where there is one."""
         return ("kenlm",) if config.lm else ()
 

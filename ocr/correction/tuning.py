@@ -5,13 +5,13 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import ConfigError
 
-from ..decoding import DECODERS, DecoderConfig, build_decoder
+from ..decoding import DECODERS
+from ..text.metrics import TextMetric
 from .base import CORRECTORS
-from .pipeline import PipelineConfig, Stage, build_pipeline
+from .pipeline import PipelineConfig, build_pipeline
 
 __all__ = ["TuneResult", "tune"]
 
@@ -39,7 +39,10 @@ class TuneResult:
     Attributes
     ----------
     config : PipelineConfig
-        Plain greedy decoding where nothing tried was better.
+        The best that was tried of this decoder and these correctors.
+    helps : bool
+        Whether it reads these lines better than plain greedy decoding: with fewer errors by the
+        metric, and no more in either rate.
     cer, wer : float
         Of the chosen settings, corpus-level, on the lines tuned on.
     greedy_cer, greedy_wer : float
@@ -54,6 +57,7 @@ class TuneResult:
     """
 
     config: PipelineConfig
+    helps: bool
     cer: float
     wer: float
     greedy_cer: float
@@ -67,7 +71,7 @@ class TuneResult:
 
 @dataclass(frozen=True)
 class _Parameter:
-    """One setting of one stage: -1 is the decoder, 0, 1, ... the correctors."""
+    """One setting of one stage: 0 is the decoder, 1, 2, ... the correctors."""
 
     stage: int
     name: str
@@ -77,36 +81,29 @@ class _Parameter:
     high: float
 
     def read(self, config):
-        settings = config.decoder if self.stage < 0 else config.correctors[self.stage].settings
-        return getattr(settings, self.name)
+        return getattr(config.stages[self.stage].settings, self.name)
 
     def write(self, config, value):
         value = round(min(max(value, self.low), self.high), 4)
-        if self.stage < 0:
-            return dataclasses.replace(
-                config, decoder=dataclasses.replace(config.decoder, **{self.name: value}))
-        stages = list(config.correctors)
-        stage = stages[self.stage]
-        stages[self.stage] = Stage(stage.name, dataclasses.replace(
-            stage.settings, **{self.name: value}))
-        return dataclasses.replace(config, correctors=tuple(stages))
+        if isinstance(self.read(config), int):
+            value = round(value)
+        return config.changed(self.stage, **{self.name: value})
 
 
 def _parameters(config):
     """List what can be tuned in a pipeline, in the order it is best tuned in."""
-    owners = [(-1, DECODERS.get(config.decoder.name).tunable_of(config.decoder))]
-    owners += [(i, CORRECTORS.get(s.name).tunable) for i, s in enumerate(config.correctors)]
-    return [_Parameter(stage, name, *what) for stage, tunable in owners
-            for name, what in tunable.items()]
+    registries = (DECODERS, *[CORRECTORS] * len(config.correctors))
+    return [_Parameter(number, name, *what)
+            for number, (registry, stage) in enumerate(zip(registries, config.stages))
+            for name, what in registry.get(stage.name).tunable_of(stage.settings).items()]
 
 
 def _rates(texts, readings):
-    """Corpus-level (CER, WER); words are split at whitespace."""
-    characters = sum(map(len, texts))
-    words = sum(len(t.split()) for t in texts)
-    return (sum(map(Levenshtein.distance, texts, readings)) / max(characters, 1),
-            sum(Levenshtein.distance(t.split(), r.split()) for t, r in zip(texts, readings))
-            / max(words, 1))
+    """Corpus-level (CER, WER); words are split at whitespace. 0 for texts without a character."""
+    metric = TextMetric()
+    metric.update_many(texts, readings)
+    edits, characters, word_edits, words, _ = metric.line_counts().sum(axis=0).tolist()
+    return edits / max(characters, 1), word_edits / max(words, 1)
 
 
 def _objective(cer, wer, metric):
@@ -121,8 +118,8 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
     Each weight is tried over its whole range in turn (zero among its values), then all of them
     around the best with steps that halve; then wider beams and looser pruning, of which the
     fastest within 0.05 points of the best in CER and WER is taken; then the weights once more.
-    What is chosen reads these lines no worse than plain greedy decoding, in CER and in WER; where
-    nothing tried does, it is greedy decoding.
+    Of what reads these lines no worse than plain greedy decoding, in CER and in WER, the best is
+    chosen; `TuneResult.helps` tells whether it is worth having.
 
     Parameters
     ----------
@@ -131,8 +128,8 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
     texts : sequence of str
         Their truths.
     alphabet : Alphabet
-    config : PipelineConfig or DecoderConfig
-        What to start from.
+    config : PipelineConfig, Stage or str
+        What to start from; see `PipelineConfig.of`.
     metric : {"cer", "wer", "cer+wer"}
         To minimise; "cer+wer" is CER + WER / 4.
     budget_minutes : float
@@ -151,14 +148,15 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
     """
     from tqdm import tqdm
 
-    if isinstance(config, DecoderConfig):
-        config = PipelineConfig(config)
+    config = PipelineConfig.of(config)
     if metric not in METRICS:
         raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     if len(logits) != len(texts) or not len(texts):
         raise ConfigError(f"{len(logits)} lines of logits for {len(texts)} texts to tune on")
-    if budget_minutes <= 0:
-        raise ConfigError("budget_minutes must be positive")
+    if not 0 < budget_minutes < float("inf"):
+        raise ConfigError(f"the budget must be a positive number of minutes, not {budget_minutes}")
+    if max_lines is not None and max_lines < 1:
+        raise ConfigError(f"max_lines must be at least 1, not {max_lines}")
     if config.name == "greedy":
         raise ConfigError("the decoder greedy has nothing to tune")
     config = dataclasses.replace(config, calibration=None)
@@ -173,25 +171,30 @@ def tune(logits, texts, alphabet, config, metric="cer+wer", budget_minutes=10.0,
         search = _Search(pipeline, logits, texts, metric, bar,
                          lambda: time.monotonic() - began > 60 * budget_minutes)
         best = search.run(config)
-    if best["cer"] > greedy["cer"] or best["wer"] > greedy["wer"]:
-        # One rate must not be bought with the other.
-        harmless = [t for t in search.trials
-                    if t["cer"] <= greedy["cer"] and t["wer"] <= greedy["wer"]]
-        best = min([greedy, *harmless], key=lambda t: t["objective"])
-    return TuneResult(best["config"], best["cer"], best["wer"], greedy["cer"], greedy["wer"],
+    # One rate must not be bought with the other.
+    harmless = [t for t in search.trials
+                if t["cer"] <= greedy["cer"] and t["wer"] <= greedy["wer"]]
+    if best not in harmless and harmless:
+        best = min(harmless, key=lambda t: t["objective"])
+    return TuneResult(best["config"],
+                      best in harmless and best["objective"] < greedy["objective"],
+                      best["cer"], best["wer"], greedy["cer"], greedy["wer"],
                       best["lines_per_second"], metric, len(texts),
                       (time.monotonic() - began) / 60,
                       [{**t, "config": t["config"].to_dict()} for t in [greedy, *search.trials]])
 
 
 def _greedy_trial(logits, texts, alphabet, metric):
-    config = DecoderConfig("greedy")
+    config = PipelineConfig()
     began = time.monotonic()
-    readings = [h[0].text for h in build_decoder(config, alphabet).decode(logits)]
+    readings = [line[0].text for line in build_pipeline(config, alphabet).decode(logits)]
     seconds = time.monotonic() - began
+    return _trial(config, texts, readings, metric, seconds)
+
+
+def _trial(config, texts, readings, metric, seconds):
     cer, wer = _rates(texts, readings)
-    return {"config": PipelineConfig(config), "cer": cer, "wer": wer,
-            "objective": _objective(cer, wer, metric),
+    return {"config": config, "cer": cer, "wer": wer, "objective": _objective(cer, wer, metric),
             "lines_per_second": len(texts) / max(seconds, 1e-9)}
 
 
@@ -225,11 +228,7 @@ class _Search:
         corrected = time.monotonic()
         readings = [line[0].text for line in self.pipeline.correct(self._decoded[1])]
         seconds = self._decoded[2] + time.monotonic() - corrected
-        cer, wer = _rates(self.texts, readings)
-        trial = self._done[key] = {
-            "config": config, "cer": cer, "wer": wer,
-            "objective": _objective(cer, wer, self.metric),
-            "lines_per_second": len(self.texts) / max(seconds, 1e-9)}
+        trial = self._done[key] = _trial(config, self.texts, readings, self.metric, seconds)
         self.trials.append(trial)
         self.bar.update()
         self.bar.set_postfix(best=f"{min(t['objective'] for t in self.trials):.4f}")
@@ -238,21 +237,21 @@ class _Search:
     def run(self, config):
         """Search; returns the chosen trial."""
         # A narrow beam ranks the weights as a wide one does, and faster.
-        narrow = dataclasses.replace(config, decoder=dataclasses.replace(
-            config.decoder, beam_width=min(config.decoder.beam_width, 16)))
+        widest = getattr(config.decoder.settings, "beam_width", None)
+        narrow = config if widest is None else config.changed(beam_width=min(widest, 16))
         parameters = _parameters(config)
         zero = narrow
         for parameter in parameters:
             # Correctors do nothing as they come.
-            if parameter.stage < 0:
+            if parameter.stage == 0:
                 zero = parameter.write(zero, 0.0)
         best = min(self.attempt(narrow), self.attempt(zero), key=lambda t: t["objective"])
         best = self._sweep(parameters, best)
         for scale in _SCALES:
             best = self._steps(parameters, best, scale)
-        if config.decoder.name == "greedy":
+        if widest is None:
             return best
-        best = self._widen(best, config.decoder.beam_width)
+        best = self._widen(best, widest)
         return self._steps(parameters, best, _SCALES[1])
 
     def _sweep(self, parameters, best):
@@ -288,9 +287,7 @@ class _Search:
             for values in settings:
                 if self.spent():
                     break
-                found.append(self.attempt(dataclasses.replace(
-                    best["config"], decoder=dataclasses.replace(
-                        best["config"].decoder, **values))))
+                found.append(self.attempt(best["config"].changed(**values)))
             top = min(found, key=lambda t: t["objective"])
             near = [t for t in found if t["cer"] <= top["cer"] + _NEGLIGIBLE
                     and t["wer"] <= top["wer"] + _NEGLIGIBLE]

@@ -3,12 +3,13 @@
 from .base import (
     DECODERS,
     Decoder,
-    DecoderConfig,
     Hypothesis,
     Span,
     build_decoder,
+    decoder_stage,
     list_decoders,
 )
+from .parallel import SearchConfig
 
-__all__ = ["DECODERS", "Decoder", "DecoderConfig", "Hypothesis", "Span", "build_decoder",
-           "list_decoders"]
+__all__ = ["DECODERS", "Decoder", "Hypothesis", "SearchConfig", "Span", "build_decoder",
+           "decoder_stage", "list_decoders"]

@@ -1,23 +1,19 @@
 """The decoder protocol: logits and lengths in, hypotheses out."""
 
 import os
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Optional
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
-from lm.base.errors import ConfigError, DecodingError
-from lm.base.plugins import Registry
-from lm.base.settings import from_mapping
+from lm.base.errors import DecodingError
+from lm.base.plugins import Plugin, Registry, Stage, missing_packages
 
-__all__ = ["Span", "Hypothesis", "DecoderConfig", "Decoder", "DECODERS", "build_decoder",
-           "list_decoders", "check_logits"]
+__all__ = ["Span", "Hypothesis", "Tunable", "Decoder", "DECODERS", "build_decoder",
+           "decoder_stage", "list_decoders", "check_logits"]
 
-#: Decoders by name; each entry is called with (config, alphabet, base folder).
+#: Decoders by name; each entry is a `Decoder` subclass, called with (config, alphabet, base).
 DECODERS = Registry("decoder", "ocr.decoders")
-
-#: What may search for the decoders beam and beam-lm.
-ENGINES = ("auto", "pyctcdecode", "ctc-beam-decoder")
 
 #: Share of a word model's words that the alphabet must be able to write.
 LEAST_WORDS = 0.1
@@ -72,98 +68,6 @@ class Hypothesis:
     lm_score: Optional[float] = None
 
 
-@dataclass(frozen=True)
-class DecoderConfig:
-    """Settings of a decoder; those it has no use for are ignored.
-
-    Attributes
-    ----------
-    name : str
-        A registered decoder.
-    beam_width : int
-        Prefixes kept after each frame.
-    beam_prune_logp : float
-        Prefixes this much worse than the best are dropped (natural log, <= 0).
-    token_min_logp : float
-        Characters less likely than this in a frame are not tried there.
-    merge_blanks : float
-        Runs of frames whose blank is more probable than this are searched as one; 1 for
-        none. Which hypothesis wins hardly ever depends on it, the time does.
-    alpha : float
-        Weight of the language model: of words for beam-lm, of characters for beam-char.
-    beta : float
-        Bonus for each word (beam-lm) or character (beam-char).
-    unk_score_offset : float
-        Penalty for a word that the word model does not list (<= 0).
-    lm_score_boundary : bool
-        Whether a line begins and ends a sentence for the model.
-    lm : str or None
-        NAME, NAME.arpa or NAME.bin as ``lm train`` writes them, the word list beside.
-    words : str or None
-        beam-char only: a model of word forms (``lm train --unit wordform``) beside the one of
-        characters.
-    word_alpha : float
-        Its weight.
-    hotwords : tuple of str
-        Words to be preferred, each one word.
-    hotword_weight : float
-        Their bonus: natural log, for each word (beam-char) or as pyctcdecode takes it.
-    engine : {"auto", "pyctcdecode", "ctc-beam-decoder"}
-        What searches for beam and beam-lm: pyctcdecode, or the package ctc-beam-decoder, which
-        does the same in C++; auto takes the latter where it is installed.
-    n_best : int
-        Hypotheses returned for each line.
-    workers : int
-        Processes that decode; 0 for one a core.
-    """
-
-    name: str = "greedy"
-    beam_width: int = 50
-    beam_prune_logp: float = -10.0
-    token_min_logp: float = -5.0
-    merge_blanks: float = 0.998
-    alpha: float = 0.5
-    beta: float = 1.0
-    unk_score_offset: float = -5.0
-    lm_score_boundary: bool = True
-    lm: Optional[str] = None
-    words: Optional[str] = None
-    word_alpha: float = 0.2
-    hotwords: tuple[str, ...] = ()
-    hotword_weight: float = 5.0
-    engine: str = "auto"
-    n_best: int = 1
-    workers: int = 0
-
-    def __post_init__(self):
-        for name, low in (("beam_width", 1), ("n_best", 1), ("workers", 0)):
-            if getattr(self, name) < low:
-                raise ConfigError(f"decoder: {name} must be at least {low}")
-        for name in ("beam_prune_logp", "token_min_logp", "unk_score_offset"):
-            if getattr(self, name) > 0:
-                raise ConfigError(f"decoder: {name} is a log probability and must not exceed 0")
-        if self.engine not in ENGINES:
-            raise ConfigError(f"decoder: unknown engine {self.engine!r}; "
-                              f"known: {', '.join(ENGINES)}")
-        for name in ("alpha", "word_alpha"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"decoder: {name} must not be negative")
-        if not 0.5 <= self.merge_blanks <= 1:
-            raise ConfigError("decoder: merge_blanks is a posterior of 0.5 to 1")
-        for word in self.hotwords:
-            if not word or word.split() != [word]:
-                raise ConfigError(f"decoder: the hotword {word!r} is not one word")
-
-    def to_dict(self):
-        """Return a JSON-ready dict."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    @classmethod
-    def from_dict(cls, value):
-        """Rebuild from a mapping; `ConfigError` names unknown keys and wrong types."""
-        return from_mapping(cls, value, "decoder")
-
-
 def check_logits(logits, lengths, num_classes):
     """Return a list of (T_i, C) float32 arrays.
 
@@ -199,19 +103,55 @@ def check_logits(logits, lengths, num_classes):
     return lines
 
 
-class Decoder:
-    """Base of decoders: checks the logits, leaves `decode_line` to subclasses.
+class Tunable(Plugin):
+    """A plugin with weights that `ocr.correction.tuning.tune` may choose.
+
+    Attributes
+    ----------
+    tunable : dict
+        Setting -> (values to try first, step of the finer search, lowest, highest).
+    """
+
+    tunable: dict[str, tuple] = {}
+
+    def __init__(self, config):
+        self.config = config
+
+    @classmethod
+    def tunable_of(cls, config) -> dict[str, tuple]:
+        """Return what of `tunable` makes sense with these settings."""
+        return cls.tunable
+
+    def reconfigure(self, config):
+        """Take other weights and widths without loading anything anew.
+
+        Parameters
+        ----------
+        config : dataclass
+            Of the same class, with the same files.
+        """
+        self.config = config
+
+
+class Decoder(Tunable):
+    """Base of decoders: checks the logits, leaves `_decode_one` to subclasses.
+
+    Any number of threads may decode with one decoder at once.
 
     Parameters
     ----------
-    config : DecoderConfig
+    config : dataclass
+        An instance of `config_class`.
     alphabet : Alphabet
+    base : str, optional
+        Folder that relative paths in the config start from.
     """
 
-    def __init__(self, config, alphabet):
-        self.config, self.alphabet = config, alphabet
+    def __init__(self, config, alphabet, base=None):
+        super().__init__(config)
+        self.alphabet, self.base = alphabet, base
 
-    def decode(self, logits, lengths=None, n_best=None):
+    def decode(self, logits, lengths=None, n_best=1) -> list[list[Hypothesis]]:
         """Decode a batch.
 
         Parameters
@@ -220,8 +160,8 @@ class Decoder:
             Raw logits or log probabilities: (N, T, C), or a list of (T_i, C).
         lengths : sequence of int, optional
             True frame counts of an (N, T, C) array.
-        n_best : int, optional
-            Hypotheses for each line; the config's by default. Greedy has one.
+        n_best : int
+            Hypotheses for each line, at most. Greedy has one.
 
         Returns
         -------
@@ -229,31 +169,11 @@ class Decoder:
             For each line, best first, at least one.
         """
         lines = check_logits(logits, lengths, self.alphabet.num_classes)
-        return self._decode_lines(lines, n_best or self.config.n_best)
+        return self._decode_lines(lines, n_best)
 
-    def decode_line(self, logits, n_best=None):
+    def decode_line(self, logits, n_best=1) -> list[Hypothesis]:
         """Decode one line's (T, C) logits into a list of hypotheses."""
         return self.decode([logits], n_best=n_best)[0]
-
-    def reconfigure(self, config):
-        """Take other weights and widths without loading anything anew.
-
-        Parameters
-        ----------
-        config : DecoderConfig
-            Of the same decoder with the same language models.
-        """
-        self.config = config
-
-    @staticmethod
-    def needs(config):
-        """Return the packages it takes besides NumPy; "a|b" where either will do."""
-        return ()
-
-    @staticmethod
-    def tunable_of(config):
-        """Return what can be tuned: setting -> (values to try, step, lowest, highest)."""
-        return {}
 
     def _decode_lines(self, lines, n_best):
         return [self._decode_one(line, n_best) for line in lines]
@@ -262,13 +182,27 @@ class Decoder:
         raise NotImplementedError
 
 
-def build_decoder(config, alphabet, base=None):
-    """Build the decoder that `config.name` asks for.
+def decoder_stage(name: Union[str, Stage], settings: Any = None, **more) -> Stage:
+    """Return a decoder's name with its settings; see `Registry.stage`.
+
+    Examples
+    --------
+    >>> decoder_stage("beam", beam_width=8).settings.beam_width
+    8
+    """
+    return DECODERS.stage(name, settings, **more)
+
+
+def build_decoder(name: Union[str, Stage], alphabet, settings: Any = None,
+                  base: Optional[str] = None) -> Decoder:
+    """Build a decoder.
 
     Parameters
     ----------
-    config : DecoderConfig
+    name : str or Stage
     alphabet : Alphabet
+    settings : mapping or dataclass, optional
+        Those that differ from the defaults; the decoder's own dataclass takes them.
     base : str, optional
         Folder that relative language-model paths start from.
 
@@ -276,11 +210,20 @@ def build_decoder(config, alphabet, base=None):
     ------
     UnknownNameError
         No such decoder; the message lists the known ones.
+    ConfigError
+        An unknown setting, a wrong type or value.
+    DecodingError
+        A package that it needs is missing, or a language model does not fit.
     """
-    return DECODERS.get(config.name)(config, alphabet, base)
+    stage = decoder_stage(name, settings)
+    cls = DECODERS.get(stage.name)
+    if packages := missing_packages(cls.needs(stage.settings)):
+        raise DecodingError(f"the decoder {stage.name} needs packages that are not installed: "
+                            f"{packages}")
+    return cls(stage.settings, alphabet, base)
 
 
-def list_decoders():
+def list_decoders() -> list[str]:
     """Return the names of the registered decoders."""
     return DECODERS.names()
 

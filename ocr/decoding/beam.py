@@ -5,13 +5,63 @@ import importlib.util
 import logging
 import os
 import sys
+from dataclasses import dataclass
+from typing import Literal, Optional
 
 from lm.base.errors import DecodingError
 
 from .base import LEAST_WORDS, resolve
-from .parallel import ParallelDecoder, merge_blanks
+from .parallel import (
+    Bonus,
+    LogProbability,
+    ParallelDecoder,
+    SearchConfig,
+    Weight,
+    merge_blanks,
+)
 
-__all__ = ["BeamDecoder", "PlainBeamDecoder", "WordBeamDecoder"]
+__all__ = ["BeamConfig", "PlainBeamDecoder", "WordBeamConfig", "WordBeamDecoder"]
+
+
+@dataclass(frozen=True)
+class BeamConfig(SearchConfig):
+    """Settings of the decoder "beam".
+
+    Attributes
+    ----------
+    engine : {"auto", "pyctcdecode", "ctc-beam-decoder"}
+        What searches: pyctcdecode, or the package ctc-beam-decoder, which does the same in C++;
+        auto takes the latter where it is installed.
+    """
+
+    engine: Literal["auto", "pyctcdecode", "ctc-beam-decoder"] = "auto"
+
+
+@dataclass(frozen=True)
+class WordBeamConfig(BeamConfig):
+    """Settings of the decoder "beam-lm".
+
+    Attributes
+    ----------
+    lm : str or None
+        Model of words: NAME, NAME.arpa or NAME.bin as ``lm train`` writes them, the word list
+        beside.
+    alpha : float
+        Weight of the model.
+    beta : float
+        Bonus for each word.
+    unk_score_offset : float
+        Penalty for a word that the model does not list.
+    lm_score_boundary : bool
+        Whether a line begins and ends a sentence for the model.
+    """
+
+    lm: Optional[str] = None
+    alpha: Weight = 0.5
+    beta: Bonus = 1.0
+    unk_score_offset: LogProbability = -5.0
+    lm_score_boundary: bool = True
+
 
 def _labels(alphabet):
     """Labels for pyctcdecode: blank "", and private code points for what it would misread.
@@ -64,15 +114,13 @@ class _CtcBeamDecoder:
         self.reconfigure(config)
 
     def reconfigure(self, config):
-        weights = (config.alpha, config.beta, config.unk_score_offset, config.lm_score_boundary)
-        if self._search is None or (self._model and weights != self._weights):
+        names = ("alpha", "beta", "unk_score_offset", "lm_score_boundary") if self._model else ()
+        weights = {name: getattr(config, name) for name in names}
+        if weights != self._weights:
             from ctc_beam_decoder import build_ctcdecoder
 
-            options = {}
-            if self._model:
-                names = ("alpha", "beta", "unk_score_offset", "lm_score_boundary")
-                options = dict(zip(names, weights), kenlm_model_path=self._model.path,
-                               unigrams=self._words)
+            options = dict(weights, kenlm_model_path=self._model.path,
+                           unigrams=self._words) if self._model else {}
             with _quiet():
                 self._search = build_ctcdecoder(self._labels, **options)
             self._weights = weights
@@ -96,62 +144,34 @@ def _quiet():
 
 
 def _engine(name):
-    """Return the class that `DecoderConfig.engine` asks for."""
-    if name == "pyctcdecode":
-        return _Pyctcdecode
-    if importlib.util.find_spec("ctc_beam_decoder"):
-        return _CtcBeamDecoder
+    """Return the class that `BeamConfig.engine` asks for."""
     if name == "auto":
-        return _Pyctcdecode
-    raise DecodingError("the engine ctc-beam-decoder is not installed; "
-                        "pip install ctc-beam-decoder")
+        native = importlib.util.find_spec("ctc_beam_decoder") is not None
+    else:
+        native = name == "ctc-beam-decoder"
+    return _CtcBeamDecoder if native else _Pyctcdecode
 
 
-class BeamDecoder(ParallelDecoder):
-    """pyctcdecode's beam search.
+class PlainBeamDecoder(ParallelDecoder):
+    """pyctcdecode's beam search."""
 
-    Parameters
-    ----------
-    config : DecoderConfig
-    alphabet : Alphabet
-    base : str, optional
-        Folder that relative language-model paths start from.
-    with_lm : bool
-    """
+    config_class = BeamConfig
 
-    def __init__(self, config, alphabet, base=None, with_lm=False):
-        super().__init__(config, alphabet)
+    def __init__(self, config, alphabet, base=None):
+        super().__init__(config, alphabet, base)
         labels, self._back = _labels(alphabet)
         self._forward = str.maketrans({v: chr(k) for k, v in self._back.items()})
-        model, words = self._language_model(base) if with_lm else (None, None)
-        self._search = _engine(config.engine)(labels, model, words, config)
+        self._search = _engine(config.engine)(labels, *self._language_model(), config)
 
-    def _language_model(self, base):
-        """Return (model, those of its words that can be written)."""
-        from lm import load_ngram
+    def _language_model(self):
+        """Return (model, those of its words that can be written), or None for each."""
+        return None, None
 
-        if not self.config.lm:
-            raise DecodingError("the decoder beam-lm needs a language model: name one made by "
-                                "lm train")
-        stored = load_ngram(resolve(self.config.lm, base))
-        if stored.unit != "word":
-            raise DecodingError(f"{stored.path}: a model of {stored.unit}s; the beam search "
-                                "takes words")
-        if stored.order < 2:
-            raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
-                                "order 2 or more")
-        covered = set(self.alphabet.characters)
-        usable = [w.translate(self._forward) for w in stored.unigrams if covered.issuperset(w)]
-        if len(usable) <= LEAST_WORDS * len(stored.unigrams):
-            raise DecodingError(f"{stored.path}: a model of another alphabet: only {len(usable)} "
-                                f"of its {len(stored.unigrams)} words can be written by this "
-                                "recogniser")
-        return stored, usable
-
-    @staticmethod
-    def needs(config):
+    @classmethod
+    def needs(cls, config):
         """Return the packages that can search."""
-        return ("pyctcdecode|ctc_beam_decoder",)
+        return ("pyctcdecode|ctc_beam_decoder" if config.engine == "auto"
+                else config.engine.replace("-", "_"),)
 
     def reconfigure(self, config):
         """Take other weights and widths; the language model stays."""
@@ -174,19 +194,37 @@ class BeamDecoder(ParallelDecoder):
                 for text, (score, logit_score) in readings.items()]
 
 
-class PlainBeamDecoder(BeamDecoder):
-    """pyctcdecode's beam search without a language model."""
-
-
-class WordBeamDecoder(BeamDecoder):
+class WordBeamDecoder(PlainBeamDecoder):
     """pyctcdecode's beam search with a KenLM model of words."""
 
-    def __init__(self, config, alphabet, base=None):
-        super().__init__(config, alphabet, base, with_lm=True)
+    config_class = WordBeamConfig
+    paths = ("lm",)
+    tunable = {"alpha": ((0.0, 0.2, 0.4, 0.6, 0.9), 0.2, 0.0, 3.0),
+               "beta": ((0.0, 0.5, 1.5, 3.0), 0.7, -3.0, 8.0),
+               "unk_score_offset": ((0.0, -2.0, -6.0), 1.5, -20.0, 0.0)}
 
-    @staticmethod
-    def tunable_of(config):
-        """Weights of the language model."""
-        return {"alpha": ((0.0, 0.2, 0.4, 0.6, 0.9), 0.2, 0.0, 3.0),
-                "beta": ((0.0, 0.5, 1.5, 3.0), 0.7, -3.0, 8.0),
-                "unk_score_offset": ((0.0, -2.0, -6.0), 1.5, -20.0, 0.0)}
+    def _language_model(self):
+        from lm import load_ngram
+
+        if not self.config.lm:
+            raise DecodingError("the decoder beam-lm needs a language model: name one made by "
+                                "lm train")
+        stored = load_ngram(resolve(self.config.lm, self.base))
+        if stored.unit != "word":
+            raise DecodingError(f"{stored.path}: a model of {stored.unit}s; the beam search "
+                                "takes words")
+        if stored.order < 2:
+            raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
+                                "order 2 or more")
+        covered = set(self.alphabet.characters)
+        usable = [w.translate(self._forward) for w in stored.unigrams if covered.issuperset(w)]
+        if len(usable) <= LEAST_WORDS * len(stored.unigrams):
+            raise DecodingError(f"{stored.path}: a model of another alphabet: only {len(usable)} "
+                                f"of its {len(stored.unigrams)} words can be written by this "
+                                "recogniser")
+        return stored, usable
+
+    @classmethod
+    def needs(cls, config):
+        """Return the packages that can search, and the one that reads the model."""
+        return (*super().needs(config), "kenlm|ctc_beam_decoder")

@@ -2,15 +2,24 @@
 
 import heapq
 import math
+from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
 from lm.base.errors import DecodingError
 
 from .base import LEAST_WORDS, resolve
-from .parallel import ParallelDecoder, merge_blanks
+from .parallel import (
+    Bonus,
+    LogProbability,
+    ParallelDecoder,
+    SearchConfig,
+    Weight,
+    merge_blanks,
+)
 
-__all__ = ["FusionDecoder"]
+__all__ = ["FusionConfig", "FusionDecoder"]
 
 _NEVER = -math.inf
 _NOTHING = (_NEVER, _NEVER)
@@ -18,6 +27,37 @@ _NATURAL = math.log(10.0)
 
 #: Share of a model's probability that the alphabet must be able to write.
 _LEAST_COVER = 0.5
+
+
+@dataclass(frozen=True)
+class FusionConfig(SearchConfig):
+    """Settings of the decoder "beam-char".
+
+    Attributes
+    ----------
+    lm : str or None
+        Model of characters (``lm train --unit character``): NAME, NAME.arpa or NAME.bin.
+    words : str or None
+        Model of word forms (``lm train --unit wordform``) beside the one of characters.
+    alpha : float
+        Weight of the model of characters.
+    beta : float
+        Bonus for each character.
+    word_alpha : float
+        Weight of the model of word forms.
+    unk_score_offset : float
+        Penalty for a word that the model of word forms does not list.
+    lm_score_boundary : bool
+        Whether a line begins and ends a sentence for the models.
+    """
+
+    lm: Optional[str] = None
+    words: Optional[str] = None
+    alpha: Weight = 0.5
+    beta: Bonus = 1.0
+    word_alpha: Weight = 0.2
+    unk_score_offset: LogProbability = -5.0
+    lm_score_boundary: bool = True
 
 
 def _add(a, b):
@@ -129,11 +169,10 @@ class FusionDecoder(ParallelDecoder):
 
     Parameters
     ----------
-    config : DecoderConfig
-        `lm` is a model of characters, `words` one of word forms; either may be missing.
-    alphabet : Alphabet
-    base : str, optional
-        Folder that relative language-model paths start from.
+    config : FusionConfig
+        Either model may be missing.
+    alphabet, base
+        See `Decoder`.
 
     Raises
     ------
@@ -141,8 +180,11 @@ class FusionDecoder(ParallelDecoder):
         No model at all, one of the wrong unit, or one for another alphabet.
     """
 
+    config_class = FusionConfig
+    paths = ("lm", "words")
+
     def __init__(self, config, alphabet, base=None):
-        super().__init__(config, alphabet)
+        super().__init__(config, alphabet, base)
         from lm import load_ngram
         from lm.wordforms import is_word_character
 
@@ -164,13 +206,13 @@ class FusionDecoder(ParallelDecoder):
         self._is_word = [is_word_character(c) for c in alphabet.characters]
         self._space = alphabet.encode(" ")[0] if " " in alphabet else -1
 
-    @staticmethod
-    def needs(config):
+    @classmethod
+    def needs(cls, config):
         """Return the package that reads the models."""
         return ("kenlm",)
 
-    @staticmethod
-    def tunable_of(config):
+    @classmethod
+    def tunable_of(cls, config):
         """Weights of the language models there are."""
         tunable = {}
         if config.lm:

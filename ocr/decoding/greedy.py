@@ -12,9 +12,6 @@ __all__ = ["GreedyDecoder"]
 class GreedyDecoder(Decoder):
     """Takes each frame's most probable class, merges repeats, drops blanks."""
 
-    def __init__(self, config, alphabet, base=None):
-        super().__init__(config, alphabet)
-
     def _decode_one(self, line, n_best):
         if not len(line):
             return [Hypothesis("", 0.0, 1.0)]

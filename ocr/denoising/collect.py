@@ -13,7 +13,7 @@ from lm.denoising import (
 )
 
 from ..correction import build_pipeline
-from ..decoding import DecoderConfig, build_decoder
+from ..decoding import build_decoder
 
 __all__ = ["collect_pairs", "collect_split", "collect_folds", "write_corpus_of"]
 
@@ -70,7 +70,7 @@ def collect_split(recogniser, checkpoint, data, split, decoder, output, n_best=1
     data : ocr.checkpoints.settings.DataConfig
     split : {"train", "validation", "test"}
         The header of "train" says that the network was trained on these lines.
-    decoder : DecoderConfig or PipelineConfig
+    decoder : PipelineConfig
     output : str
     """
     from ..training.sources import open_split
@@ -130,7 +130,7 @@ def collect_folds(config, folds, output, say=print, batch_size=16, seed=None):
         trainer.run()
         recogniser = Recogniser(os.path.join(run.output, "best.ckpt"), config.training.device)
         part = dataset.subset(held_out)
-        decoder = build_decoder(DecoderConfig(name="greedy"), alphabet)
+        decoder = build_decoder("greedy", alphabet)
         read = {p.id: p for p in collect_pairs(recogniser, part, decoder, trained_on=False,
                                                fold=fold + 1, cache=config.data.cache,
                                                batch_size=batch_size)}

@@ -6,7 +6,6 @@ import time
 from lm.base.errors import DataError
 
 from ..correction import PipelineConfig, build_pipeline
-from ..decoding import DecoderConfig
 from ..decoding.calibration import Calibrator, joint_confidence
 from .calibration import CalibrationReport, line_outcomes, word_outcomes
 from .report import EvaluationReport, SystemResult
@@ -23,8 +22,9 @@ def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, b
     recogniser : Recogniser
     dataset : LineDataset
         Lines that cannot be read from disk are left out and stand in its report.
-    pipelines : dict of str to PipelineConfig, or sequence of PipelineConfig or DecoderConfig
-        By the names they have in the report; of a sequence, their own.
+    pipelines : dict of str to PipelineConfig, or sequence
+        By the names they have in the report; of a sequence of what `PipelineConfig.of` takes,
+        their own.
     tokenisation : str
         Of the WER; see `ocr.text.metrics`.
     cache : str, optional
@@ -42,7 +42,7 @@ def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, b
     calibrations : dict of str to CalibrationReport
     """
     if not isinstance(pipelines, dict):
-        configs = [PipelineConfig(c) if isinstance(c, DecoderConfig) else c for c in pipelines]
+        configs = map(PipelineConfig.of, pipelines)
         pipelines = {config.name: config for config in configs}
     prepared = recogniser.prepare(dataset, cache)
     if not len(prepared):

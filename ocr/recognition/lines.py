@@ -7,9 +7,9 @@ import numpy as np
 from lm.base.errors import DataError
 
 from ..batching import PreparedLines, evaluation_batches
-from ..correction import build_pipeline
-from ..decoding import DecoderConfig, build_decoder
+from ..correction import PipelineConfig, build_pipeline
 from ..image import image_columns, prepare_line
+from .tuned import pipeline_of, tuned_mark
 
 __all__ = ["LineRecogniser", "read_batches"]
 
@@ -80,13 +80,23 @@ class LineRecogniser:
         How far it was trained.
     frame_pixels : float
         Columns of the network's input that a frame stands for.
-    pipeline : PipelineConfig or None
-        Decoder and correctors that the model brings along.
+    path : str or None
+        The model's file.
+    pipeline : PipelineConfig
+        Decoder and correctors that read its lines best (see `ocr.recognition.tuned.best_name`).
     """
 
-    pipeline = None
-    #: The decoder last used, by its settings.
-    _decoder = (None, None)
+    path = None
+    #: The decoder last used, by its settings; `pipeline` with what it depends on.
+    _decoder = _pipeline = (None, None)
+
+    @property
+    def pipeline(self):
+        # Tuned anew while the model is open, it is another.
+        mark = tuned_mark(self.path) if self.path else None
+        if self._pipeline[1] is None or self._pipeline[0] != mark:
+            self._pipeline = mark, pipeline_of(self.path) if self.path else PipelineConfig()
+        return self._pipeline[1]
 
     def prepare(self, dataset, cache=None):
         """Return a dataset's lines scaled as this network reads them (`PreparedLines`)."""
@@ -113,9 +123,9 @@ class LineRecogniser:
         ----------
         images : sequence of numpy.ndarray
             Grey, uint8, (height, width), one line each.
-        decoder : str, DecoderConfig or PipelineConfig, optional
-            "greedy", another decoder's name, or settings; what the model brings along by
-            default, else greedy.
+        decoder : str, Stage or PipelineConfig, optional
+            A name such as "greedy" or "beam-char+spelling", with the settings that were tuned
+            for this model; or settings. By default `pipeline`.
         batch_size : int
 
         Returns
@@ -128,16 +138,15 @@ class LineRecogniser:
         DataError
             As for `logits_of_images`.
         """
-        decoder = decoder or self.pipeline or "greedy"
-        if isinstance(decoder, str):
-            decoder = DecoderConfig(decoder)
+        if decoder is None:
+            decoder = self.pipeline
+        elif isinstance(decoder, str) and self.path:
+            decoder = pipeline_of(self.path, decoder)
+        decoder = PipelineConfig.of(decoder)
         # One look: another thread may ask for another decoder.
         known, built = self._decoder
         if known != decoder:
-            if isinstance(decoder, DecoderConfig):
-                built = build_decoder(decoder, self.alphabet)
-            else:
-                built = build_pipeline(decoder, self.alphabet)
+            built = build_pipeline(decoder, self.alphabet)
             self._decoder = (decoder, built)
         logits = self.logits_of_images(images, batch_size)
         return [hypotheses[0] for hypotheses in built.decode(logits)]

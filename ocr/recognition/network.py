@@ -67,6 +67,7 @@ class Recogniser(LineRecogniser):
     def __init__(self, checkpoint, device="auto"):
         where = checkpoint if isinstance(checkpoint, str) else "checkpoint"
         if isinstance(checkpoint, str):
+            self.path = checkpoint
             checkpoint = load_checkpoint(checkpoint)
         if "denoiser" in checkpoint.config:
             raise CheckpointError(f"{where}: a denoiser's checkpoint, not a recogniser's")

@@ -63,7 +63,8 @@ class OnnxRecogniser(LineRecogniser):
         except (KeyError, TypeError, ValueError, OCRError) as error:
             raise CheckpointError(f"{path}: its settings are incomplete or damaged "
                                   f"({error})") from None
-        self.pipeline = stored_pipeline(path, self.settings)
+        # Damaged decoder settings are told now, not at the first line.
+        stored_pipeline(path, self.settings)
         self._session = _open(path, threads, device)
         shape = self._session.get_inputs()[0].shape
         self.height = shape[2]

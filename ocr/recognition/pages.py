@@ -12,7 +12,9 @@ import numpy as np
 
 from lm.base.errors import ConfigError
 
+from ..correction import build_pipeline
 from ..layout import LayoutConfig, TextLine, as_grey, can_find_lines, crop, find_lines, whole_image
+from .tuned import pipeline_of, tuned_mark
 
 __all__ = ["PageReader", "PageReading", "LineReading", "WordReading", "CharacterReading",
            "Alternative", "LINES", "recognise"]
@@ -115,7 +117,7 @@ class PageReader:
     ----------
     recogniser : LineRecogniser
     pipeline : Pipeline or Decoder, optional
-        What it brings along by default, else greedy decoding.
+        What reads its lines best by default (`LineRecogniser.pipeline`).
     layout : LayoutConfig, optional
     lines : {"auto", "one", "find"}
         "one": the image is a line; "find": lines are looked for; "auto": looked for where
@@ -143,14 +145,7 @@ class PageReader:
         self.recogniser, self.layout = recogniser, layout or LayoutConfig()
         self.finds = lines == "find" or lines == "auto" and can_find_lines()
         self.low_confidence, self.n_best, self.batch_size = low_confidence, n_best, batch_size
-        self.pipeline = pipeline or self._default_pipeline()
-
-    def _default_pipeline(self):
-        from ..correction import build_pipeline
-        from ..decoding import DecoderConfig
-
-        config = getattr(self.recogniser, "pipeline", None) or DecoderConfig("greedy")
-        return build_pipeline(config, self.recogniser.alphabet)
+        self.pipeline = pipeline or build_pipeline(recogniser.pipeline, recogniser.alphabet)
 
     def lines_of(self, image):
         """Return the `TextLine` of each line of an image, as this reader finds them."""
@@ -348,16 +343,15 @@ def recognise(image, model=None, decoder=None, lines="auto", n_best=1):
     path = os.path.abspath(model_path(model))
     if isinstance(image, (str, os.PathLike)):
         image = load_grey(image)
-    reader = _open_reader(path, os.stat(path).st_mtime_ns, decoder, lines, n_best)
+    changed = os.stat(path).st_mtime_ns, tuned_mark(path)
+    reader = _open_reader(path, changed, decoder, lines, n_best)
     return reader.read(image)
 
 
 @functools.lru_cache(maxsize=4)
 def _open_reader(path, changed, decoder, lines, n_best):
-    """Open a model; `changed` makes a rewritten file another one."""
-    from ..correction import build_pipeline
+    """Open a model; `changed` makes a rewritten file, or one tuned anew, another one."""
     from .opening import open_recogniser
-    from .tuned import pipeline_of
 
     recogniser = open_recogniser(path)
     pipeline = build_pipeline(pipeline_of(path, decoder), recogniser.alphabet)

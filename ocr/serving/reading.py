@@ -48,7 +48,7 @@ class ServedRecogniser:
     ----------
     recogniser : LineRecogniser
     pipeline : PipelineConfig, optional
-        What it brings along by default, else greedy decoding. It is decoded with in this
+        What reads its lines best by default. It is decoded with in this
         process: its `workers` is taken for 1.
 
     Attributes
@@ -66,7 +66,8 @@ class ServedRecogniser:
     """
 
     def __init__(self, recogniser, pipeline=None):
-        from ..correction import PipelineConfig, build_pipeline
+        from ..correction import build_pipeline
+        from ..decoding import decoder_stage
 
         self.recogniser, preprocess = recogniser, recogniser.preprocess
         self.height, self.width = preprocess.height, preprocess.width
@@ -74,16 +75,15 @@ class ServedRecogniser:
         self.width_step = None if preprocess.width else math.lcm(WIDTH_STEP, recogniser.stride)
         self.classes = recogniser.alphabet.num_classes
         self.run = recogniser.read_arrays
-        config = pipeline or recogniser.pipeline or PipelineConfig()
-        config = dataclasses.replace(
-            config, decoder=dataclasses.replace(config.decoder, workers=1))
+        config = pipeline or recogniser.pipeline
+        if hasattr(config.decoder.settings, "workers"):
+            config = config.changed(workers=1)
         self._pipeline = build_pipeline(config, recogniser.alphabet)
         # Greedy decoding has one reading; where a beam can be had, it tells what else there is.
         self._beam = None
         if config.decoder.name == "greedy" and importlib.util.find_spec("pyctcdecode"):
             self._beam = build_pipeline(dataclasses.replace(
-                config, decoder=dataclasses.replace(config.decoder, name="beam")),
-                recogniser.alphabet)
+                config, decoder=decoder_stage("beam", workers=1)), recogniser.alphabet)
         # Language models and their caches are not made for several threads.
         self._lock = threading.Lock()
 

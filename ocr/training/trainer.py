@@ -16,7 +16,7 @@ from ..base.backend import autograd, devices, gluon, mx, nd, nn
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..checkpoints.settings import ExperimentConfig
-from ..decoding import DecoderConfig, build_decoder
+from ..decoding import build_decoder
 from ..models import build_network
 from ..models.pretrained import load_pretrained
 from ..models.weights import load_weights, weights_of
@@ -92,7 +92,7 @@ class Trainer:
                     "validation": self.validation.dataset.report.to_json()})
         self.total_steps = len(self.batches) * settings.epochs
         self.loss = gluon.loss.CTCLoss(layout="NTC", label_layout="NT")
-        self.decoder = build_decoder(DecoderConfig(name="greedy"), alphabet)
+        self.decoder = build_decoder("greedy", alphabet)
         self.state = {"epoch": 0, "batch": 0, "step": 0, "loss_sum": 0.0, "lines": 0,
                       "seconds": 0.0, "plateau_scale": 1.0, "bad_validations": 0,
                       "plateau_bad": 0, "best_cer": None, "best_epoch": None, "history": []}

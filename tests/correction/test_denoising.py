@@ -6,7 +6,7 @@ from lm.base.errors import CheckpointError, ConfigError, MissingDataError
 from lm.base.settings import to_mapping
 from ocr.base.backend import mx
 from ocr.checkpoints.checkpoint import Checkpoint, save_checkpoint
-from ocr.correction import build_corrector, corrector_config, plain_hypothesis
+from ocr.correction import build_corrector, corrector_stage, plain_hypothesis
 from ocr.correction.denoiser import Denoiser, DenoiserConfig, build_network, denoiser_alphabet
 from ocr.correction.denoising import _stretches
 from ocr.decoding import Hypothesis, Span
@@ -81,10 +81,10 @@ def test_no_confidence_means_never(a_for_o):
     never = build_corrector("denoise", {"model": a_for_o, "max_confidence": 0.0})
     assert never.correct(lines) is lines
     assert never.correct_line(lines[0]) is lines[0]
-    never.reconfigure(corrector_config("denoise", {"model": a_for_o}))
+    never.reconfigure(corrector_stage("denoise", model=a_for_o).settings)
     assert never.correct(lines)[0][0].text == "bat" and never.correct(lines)[1] == []
     with pytest.raises(ConfigError, match="another model"):
-        never.reconfigure(corrector_config("denoise", {"model": "other.ckpt"}))
+        never.reconfigure(corrector_stage("denoise", model="other.ckpt").settings)
 
 
 def test_nothing_outside_the_alphabet_is_written(a_for_o):
@@ -144,4 +144,4 @@ def test_bad_models(tmp_path, a_for_o):
         build_corrector("denoise", {"model": path}).correct_texts(["a"])
     for name, value in (("max_confidence", 1.5), ("weight", -1.0), ("margin", float("nan"))):
         with pytest.raises(ConfigError, match=name):
-            corrector_config("denoise", {"model": a_for_o, name: value})
+            corrector_stage("denoise", {"model": a_for_o, name: value})

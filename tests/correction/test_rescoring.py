@@ -71,8 +71,8 @@ def test_plain_strings_have_no_alternatives(models):
     ("char-rescore", {"lm": "word"}, DecodingError, "a model of words; char-rescore takes one of"),
     ("word-rescore", {"lm": "character"}, DecodingError, "word-rescore takes one of words or"),
     ("word-rescore", {"lm": "nowhere"}, MissingDataError, "no such language model"),
-    ("word-rescore", {"weight": -1.0}, ConfigError, "must not be negative"),
-    ("word-rescore", {"wait": 1.0}, ConfigError, "unknown setting 'word-rescore.wait'; known"),
+    ("word-rescore", {"weight": -1.0}, ConfigError, "weight must be at least 0 and"),
+    ("word-rescore", {"wait": 1.0}, ConfigError, "unknown setting 'word-rescore.wait'"),
     ("rescore", {}, UnknownNameError, "unknown corrector 'rescore'; known: char-rescore"),
 ])
 def test_bad_settings(models, name, settings, error, message):

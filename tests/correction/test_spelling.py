@@ -180,7 +180,7 @@ def test_tunable_settings_exist_and_begin_with_none():
     ({"margin": float("nan")}, "margin"), ({"max_edits": 3}, "max_edits"),
     ({"min_length": 0}, "min_length"), ({"lexicon": [""]}, "empty path")])
 def test_bad_settings(build, setting, message):
-    with pytest.raises(ConfigError, match=f"spelling: {message}|spelling: .*{message}"):
+    with pytest.raises(ConfigError, match=f"spelling.*{message}"):
         build(**setting)
     assert SpellingConfig(lexicon="w.tsv") == SpellingConfig(lexicon=("w.tsv",))
 

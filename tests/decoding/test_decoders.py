@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm.base.errors import ConfigError, DecodingError, OCRError, UnknownNameError
-from ocr.decoding import DecoderConfig, build_decoder, list_decoders
+from ocr.decoding import build_decoder, decoder_stage, list_decoders
+from ocr.decoding.beam import BeamConfig
 from ocr.text.alphabet import Alphabet
 from ocr.text.ctc import align, log_softmax
 
@@ -24,7 +25,9 @@ def one_hot(indices, classes, strength=12.0):
 
 
 def decoder(name, alphabet, **settings_):
-    return build_decoder(DecoderConfig(name=name, workers=1, **settings_), alphabet)
+    if name != "greedy":
+        settings_["workers"] = 1
+    return build_decoder(name, alphabet, settings_)
 
 
 @given(st.integers(0, 2 ** 20), st.integers(1, 5))
@@ -43,7 +46,7 @@ def test_wide_beam_ranks_by_the_probability_of_all_paths(seed, frames):
     alphabet = Alphabet("ab")
     logits = tiny(seed, frames, 3)
     totals = label_probabilities(log_softmax(logits), 2)
-    beam = build_decoder(DecoderConfig(name="beam", **WIDE), alphabet)
+    beam = build_decoder(decoder_stage("beam", **WIDE), alphabet)
     hypotheses = beam.decode_line(logits, n_best=50)
     expected = sorted(totals.values(), reverse=True)
     assert [np.exp(h.score) for h in hypotheses] == pytest.approx(expected, rel=1e-3)
@@ -70,9 +73,9 @@ def test_alignment_is_the_labels_best_path(seed, frames, label):
 def test_lines_are_aligned_together_as_alone(lines):
     alphabet = Alphabet("ab ")
     logits = [tiny(seed, frames, 4) for seed, frames in lines]
-    beam = build_decoder(DecoderConfig(name="beam", workers=1, n_best=3), alphabet)
-    together = beam.decode(logits)
-    assert together == [beam.decode_line(line) for line in logits]
+    beam = build_decoder(decoder_stage("beam", workers=1), alphabet)
+    together = beam.decode(logits, n_best=3)
+    assert together == [beam.decode_line(line, n_best=3) for line in logits]
     for line, hypotheses in zip(logits, together):
         scores = log_softmax(line) if len(line) else line
         for h in hypotheses:
@@ -155,7 +158,7 @@ def test_workers_give_the_same_also_after_mxnet_ran(lm):
     nd.ones((4, 4)).sum().wait_to_read()
     alphabet = Alphabet("abcdot ")
     lines = [tiny(i, 5 + i, 8) for i in range(12)]
-    results = [build_decoder(DecoderConfig(name="beam-lm", lm=lm, workers=n), alphabet)
+    results = [build_decoder(decoder_stage("beam-lm", lm=lm, workers=n), alphabet)
                .decode(lines, n_best=3) for n in (1, 3)]
     assert results[0] == results[1]
 
@@ -235,17 +238,26 @@ def test_language_model_errors(tmp_path, lm):
         build(lm=lm)
     (tmp_path / "words.json").unlink()
     with pytest.raises(DecodingError, match="only 0 of its 3 words"):
-        build_decoder(DecoderConfig(name="beam-lm", lm=lm), Alphabet("xyz"))
+        build_decoder(decoder_stage("beam-lm", lm=lm), Alphabet("xyz"))
 
 
 def test_registry_and_settings():
     assert list_decoders() == ["beam", "beam-char", "beam-lm", "greedy"]
     with pytest.raises(UnknownNameError, match="known: beam, beam-char, beam-lm, greedy"):
         decoder("bean", Alphabet("a"))
-    for bad in ({"beam_width": 0}, {"token_min_logp": 1.0}, {"alpha": -1.0}, {"n_best": 0}):
-        with pytest.raises(ConfigError):
-            DecoderConfig(**bad)
-    config = DecoderConfig(name="beam", beam_width=7)
-    assert DecoderConfig.from_dict(config.to_dict()) == config
-    with pytest.raises(ConfigError, match="unknown setting 'decoder.width'; known here: name"):
-        DecoderConfig.from_dict({"width": 3})
+    assert decoder_stage("beam", beam_width=7).settings == BeamConfig(beam_width=7)
+    with pytest.raises(ConfigError, match="unknown setting 'beam.alpha'; known here: beam_width"):
+        decoder_stage("beam", alpha=0.5)
+
+
+@pytest.mark.parametrize("bad", [
+    {"beam_width": 0}, {"beam_width": 10 ** 30}, {"token_min_logp": 1.0}, {"alpha": -1.0},
+    {"alpha": float("nan")}, {"beta": float("inf")}, {"beam_prune_logp": float("-inf")},
+    {"merge_blanks": float("nan")}, {"unk_score_offset": 1}, {"hotword_weight": float("nan")},
+    {"workers": -1}, {"workers": 10 ** 9}, {"hotwords": ["two words"]}, {"hotwords": [""]},
+    {"lm_score_boundary": 1}])
+@pytest.mark.parametrize("name", ["beam-lm", "beam-char"])
+def test_numbers_that_make_no_sense(name, bad):
+    with pytest.raises(ConfigError) as caught:
+        decoder_stage(name, bad)
+    assert next(iter(bad)).rstrip("s") in str(caught.value) and "\n" not in str(caught.value)

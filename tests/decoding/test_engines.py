@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm.base.errors import ConfigError, DecodingError
-from ocr.decoding import DecoderConfig, beam, build_decoder
+from ocr.decoding import beam, build_decoder, decoder_stage
 from ocr.text.alphabet import Alphabet
 
 from .test_decoders import ARPA, tiny
@@ -22,9 +23,9 @@ def lm(tmp_path_factory):
     return str(path)
 
 
-def both(alphabet, **options):
+def both(alphabet, name, **options):
     options = {"workers": 1, **options}
-    return [build_decoder(DecoderConfig(engine=engine, **options), alphabet)
+    return [build_decoder(name, alphabet, {"engine": engine, **options})
             for engine in ("pyctcdecode", "ctc-beam-decoder")]
 
 
@@ -44,17 +45,17 @@ def compare(decoders, logits):
                         {"beam_prune_logp": -40.0, "token_min_logp": -30.0}]))
 def test_engines_read_alike(lm, seed, frames, name, options):
     alphabet = Alphabet("acot |é")
-    compare(both(alphabet, name=name, lm=lm, alpha=0.6, beta=0.8, **options),
+    weights = {"lm": lm, "alpha": 0.6, "beta": 0.8} if name == "beam-lm" else {}
+    compare(both(alphabet, name, **weights, **options),
             tiny(seed, frames, 8))
 
 
 @needs_both
 def test_engines_take_new_weights_alike(lm):
-    decoders = both(Alphabet("acot "), name="beam-lm", lm=lm, alpha=0.0)
+    decoders = both(Alphabet("acot "), "beam-lm", lm=lm, alpha=0.0)
     for weights in ({"alpha": 2.0, "beta": -1.0}, {"alpha": 0.1, "unk_score_offset": -9.0}):
         for decoder in decoders:
-            decoder.reconfigure(DecoderConfig("beam-lm", lm=lm, workers=1,
-                                              engine=decoder.config.engine, **weights))
+            decoder.reconfigure(dataclasses.replace(decoder.config, **weights))
         for seed in range(5):
             compare(decoders, tiny(seed, 9, 6))
 
@@ -63,26 +64,31 @@ def test_engines_take_new_weights_alike(lm):
 @pytest.mark.parametrize("engine", ["pyctcdecode", "ctc-beam-decoder"])
 def test_workers_read_alike(lm, engine):
     lines = [tiny(seed, 3 + seed % 9, 6) for seed in range(40)]
-    alone, shared = (build_decoder(DecoderConfig("beam-lm", lm=lm, engine=engine, workers=n),
+    alone, shared = (build_decoder(decoder_stage("beam-lm", lm=lm, engine=engine, workers=n),
                                    Alphabet("acot ")) for n in (1, 3))
     assert shared.decode(lines, n_best=2) == alone.decode(lines, n_best=2)
 
 
 @needs_both
 def test_loading_a_model_says_nothing(lm, capfd):
-    decoder = build_decoder(DecoderConfig("beam-lm", lm=lm, engine="ctc-beam-decoder"),
+    decoder = build_decoder(decoder_stage("beam-lm", lm=lm, engine="ctc-beam-decoder"),
                             Alphabet("acot "))
-    decoder.reconfigure(DecoderConfig("beam-lm", lm=lm, engine="ctc-beam-decoder", alpha=0.1))
+    decoder.reconfigure(dataclasses.replace(decoder.config, alpha=0.1))
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_engine_that_is_there(monkeypatch):
     alphabet, logits = Alphabet("ab"), np.zeros((2, 3), np.float32)
-    monkeypatch.setattr(beam.importlib.util, "find_spec", lambda name: None)
-    automatic = build_decoder(DecoderConfig("beam", workers=1), alphabet)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name: None if name == "ctc_beam_decoder" else found(name))
+    automatic = build_decoder(decoder_stage("beam", workers=1), alphabet)
     assert isinstance(automatic._search, beam._Pyctcdecode)
     assert automatic.decode_line(logits)
-    with pytest.raises(DecodingError, match="pip install ctc-beam-decoder"):
-        build_decoder(DecoderConfig("beam", engine="ctc-beam-decoder"), alphabet)
-    with pytest.raises(ConfigError, match="unknown engine 'c'; known: auto, pyctcdecode"):
-        DecoderConfig("beam", engine="c")
+    with pytest.raises(DecodingError, match="decoder beam needs packages .*: ctc_beam_decoder"):
+        build_decoder(decoder_stage("beam", engine="ctc-beam-decoder"), alphabet)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DecodingError, match="needs .*: pyctcdecode or ctc_beam_decoder"):
+        build_decoder("beam", alphabet)
+    with pytest.raises(ConfigError, match="unknown beam.engine 'c'; known: auto, pyctcdecode"):
+        decoder_stage("beam", engine="c")

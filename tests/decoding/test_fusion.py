@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from lm import NgramConfig, load_ngram, train_ngram
 from lm.base.errors import DecodingError, LanguageModelError, MissingDataError
-from ocr.decoding import DecoderConfig, build_decoder
+from ocr.decoding import build_decoder, decoder_stage
 from ocr.decoding.parallel import merge_blanks
 from ocr.text.alphabet import Alphabet
 from ocr.text.ctc import log_softmax
@@ -36,8 +36,8 @@ def models(tmp_path_factory):
 
 
 def fusion(models, alphabet=ALPHABET, **options):
-    options = {"name": "beam-char", "lm": models["characters"], "workers": 1, **options}
-    return build_decoder(DecoderConfig(**options), alphabet)
+    options = {"lm": models["characters"], "workers": 1, **options}
+    return build_decoder("beam-char", alphabet, options)
 
 
 def language_score(text, models, alpha, beta, word_alpha, unknown):
@@ -105,9 +105,9 @@ def test_processes_read_alike(models):
 
 def test_reconfigured_is_as_built_anew(models):
     decoder = fusion(models, alpha=0.0, words=models["words"], word_alpha=0.0)
-    config = DecoderConfig("beam-char", lm=models["characters"], words=models["words"],
+    config = decoder_stage("beam-char", lm=models["characters"], words=models["words"],
                            alpha=0.9, beta=0.3, word_alpha=0.5, workers=1)
-    decoder.reconfigure(config)
+    decoder.reconfigure(config.settings)
     lines = [tiny(seed, 9, 4) for seed in range(6)]
     assert decoder.decode(lines) == build_decoder(config, ALPHABET).decode(lines)
 
@@ -127,7 +127,7 @@ def test_merging_sure_blanks_keeps_the_reading(seed):
     rng = np.random.default_rng(seed)
     logits = one_hot(rng.choice(3, 14, p=(0.2, 0.2, 0.6)), 3, strength=14.0)
     alphabet = Alphabet("ab")
-    texts = {build_decoder(DecoderConfig("beam", merge_blanks=m, workers=1),
+    texts = {build_decoder(decoder_stage("beam", merge_blanks=m, workers=1),
                            alphabet).decode_line(logits)[0].text for m in (0.99, 1.0)}
     assert len(texts) == 1
 

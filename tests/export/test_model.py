@@ -11,14 +11,15 @@ from lm.base.errors import CheckpointError, ExportError
 from ocr.base.backend import gluon, mx, nd
 from ocr.checkpoints.metadata import read_settings
 from ocr.cli.main import main
-from ocr.correction import PipelineConfig, load_pipeline, save_pipeline
-from ocr.decoding import DecoderConfig
+from ocr.correction import PipelineConfig, load_pipeline
+from ocr.decoding import decoder_stage
 from ocr.export import export_onnx, export_symbol, model
 from ocr.models import list_models
 from ocr.recognition import open_recogniser
 from ocr.recognition.lines import LineRecogniser
 from ocr.recognition.network import Recogniser
 from ocr.recognition.onnx import OnnxRecogniser
+from ocr.recognition.tuned import save_tuned
 
 from .networks import ALPHABET, TINY, grey_images, lines, write_checkpoint
 
@@ -55,16 +56,17 @@ def test_settings_make_the_round_trip(checkpoint, tmp_path):
     assert light.preprocess == recogniser.preprocess
     assert light.config.model.name == "small" and light.config.model.options == TINY["small"]
     assert light.state == {"epoch": 4, "cer": 0.25}
-    assert (light.stride, light.settings["precision"], light.pipeline) == (4, "float32", None)
+    assert (light.stride, light.settings["precision"], light.pipeline) == (
+        4, "float32", PipelineConfig())
     # No path of the machine that trained it.
     assert "somewhere" not in json.dumps(read_settings(path))
 
 
 def test_decoder_settings_come_along_with_files_beside_the_model(checkpoint, tmp_path):
-    config = PipelineConfig(DecoderConfig("beam-lm", lm=str(tmp_path / "lms" / "words")))
+    config = PipelineConfig(decoder_stage("beam-lm", lm=str(tmp_path / "lms" / "words")))
     export_onnx(checkpoint, str(tmp_path / "models" / "m.onnx"), pipeline=config)
     stored = read_settings(str(tmp_path / "models" / "m.onnx"))["pipeline"]
-    assert stored["decoder"]["lm"] == os.path.join("..", "lms", "words")
+    assert stored["decoder"]["settings"]["lm"] == os.path.join("..", "lms", "words")
     assert OnnxRecogniser(str(tmp_path / "models" / "m.onnx")).pipeline == config
 
 
@@ -142,15 +144,14 @@ def test_command_writes_both_and_recognise_reads_with_what_was_tuned(tmp_path, c
     from PIL import Image
 
     checkpoint = write_checkpoint(tmp_path / "best.ckpt", "captcha")
-    save_pipeline(str(tmp_path / "decoder-beam.json"),
-                  PipelineConfig(DecoderConfig("beam", beam_width=7)))
+    tuned = save_tuned(checkpoint, PipelineConfig.of("beam", {"beam_width": 7}))
     path = str(tmp_path / "m" / "best.onnx")
     assert main(["export", checkpoint, "--onnx", path, "--symbol", str(tmp_path / "m" / "net"),
-                 "--half", "--pipeline", "beam"]) == 0
+                 "--half", "--decoder", "beam"]) == 0
     assert " MB" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path / "m")) == ["best.onnx", "net-0000.params",
                                                   "net-symbol.json"]
-    assert OnnxRecogniser(path).pipeline == load_pipeline(str(tmp_path / "decoder-beam.json"))
+    assert OnnxRecogniser(path).pipeline == load_pipeline(tuned)
     [image] = grey_images(1)
     Image.fromarray(image).save(tmp_path / "line.png")
     read = []
@@ -165,8 +166,8 @@ def test_command_writes_both_and_recognise_reads_with_what_was_tuned(tmp_path, c
     ([], "nothing to write"),
     (["--onnx", "net.bin"], "must end in .onnx"),
     (["--onnx", "m.onnx", "--calibrate", "3"], "goes with --int8"),
-    (["--onnx", "m.onnx", "--pipeline", "beam-lm"], "no such file, and ocr tune has not written"),
-    (["--onnx", "m.onnx", "--pipeline", "best"], "unknown decoder")])
+    (["--onnx", "m.onnx", "--decoder", "beam-lm"], "ocr tune has not written"),
+    (["--onnx", "m.onnx", "--decoder", "best"], "unknown decoder")])
 def test_command_refuses(checkpoint, arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["export", checkpoint, *arguments]) == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lm.base.errors import CheckpointError, DataError, DeviceError, ModelError, UnknownNameError
 from ocr.checkpoints.metadata import FORMAT, FORMAT_KEY, SETTINGS_KEY, read_settings
-from ocr.decoding import DecoderConfig, Span
+from ocr.decoding import Span, decoder_stage
 from ocr.export import export_onnx
 from ocr.image import PreprocessConfig, image_columns, input_width, resized_width
 from ocr.recognition import open_recogniser
@@ -100,7 +100,7 @@ def test_an_empty_list_of_images(recogniser):
 def test_other_decoders(recogniser):
     images = grey_images(2)
     greedy = recogniser.recognise(images, "greedy")
-    beam = recogniser.recognise(images, DecoderConfig("beam", workers=1))
+    beam = recogniser.recognise(images, decoder_stage("beam", workers=1))
     assert all(b.score >= g.score - 1e-3 for g, b in zip(greedy, beam))
     with pytest.raises(UnknownNameError, match="unknown decoder"):
         recogniser.recognise(images, "best")
@@ -187,7 +187,7 @@ def changed(exported, path, **values):
     ({"preprocess": {"height": 2}}, "incomplete or damaged .*height"),
     ({"stride": "x"}, "incomplete or damaged"),
     ({"model": None}, "incomplete or damaged .*model"),
-    ({"pipeline": {"decoder": {"beam": 3}}}, "decoder settings: unknown setting")])
+    ({"pipeline": {"decoder": {"beam": 3}}}, "decoder settings: a decoder needs a name")])
 def test_damaged_settings(exported, tmp_path, values, message):
     with pytest.raises(CheckpointError, match=message):
         OnnxRecogniser(changed(exported, tmp_path / "m.onnx", **values))

@@ -10,7 +10,7 @@ import os
 from lm.normalisation import parse_rules
 
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
-from ..decoder_options import add_decoder_options, known_pipelines, pipeline_config
+from ..decoder_options import add_decoder_options, known_pipelines, pipeline_configs
 
 
 def add_arguments(parser):
@@ -18,10 +18,8 @@ def add_arguments(parser):
     add_config(parser)
     parser.add_argument("--split", default="test", choices=("test", "validation", "train"))
     parser.add_argument("--decoders", metavar="A,B", default="all",
-                        help="names, with correctors as in beam-char+spelling; default: "
-                             "greedy, beam and all that ocr tune stored")
-    parser.add_argument("--pipeline", action="append", default=[], metavar="FILE",
-                        help="YAML or JSON of a decoder and its correctors, besides")
+                        help="names, with correctors as in beam-char+spelling, or YAML or JSON "
+                             "files of both; default: greedy, beam and all that ocr tune stored")
     parser.add_argument("--tokenisation", default="space", help="of the WER (default: space)")
     parser.add_argument("--normalise", metavar="A,B", default="",
                         help="bring truths and readings to a common form before they are "
@@ -38,11 +36,7 @@ def run(arguments):
     rules = parse_rules(arguments.normalise)
     names = (known_pipelines(arguments) if arguments.decoders == "all"
              else arguments.decoders.split(","))
-    pipelines = {name: pipeline_config(arguments, name) for name in names}
-    for path in arguments.pipeline:
-        from ...correction import load_pipeline
-
-        pipelines[os.path.splitext(os.path.basename(path))[0]] = load_pipeline(path)
+    pipelines = pipeline_configs(arguments, names)
     from ...evaluation import save_gallery, save_gallery_png
     from ...evaluation.run import evaluate
     from ...recognition import open_recogniser

@@ -8,7 +8,9 @@ import os
 
 from lm.base.errors import ConfigError
 
-from ...recognition.tuned import tuned_path
+from ...correction import PipelineConfig
+from ...decoding import DECODERS
+from ...recognition.tuned import pipeline_of, tuned_path
 from ..common import positive, require_file, say
 
 
@@ -24,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--calibrate", type=positive, metavar="N",
                         help="with --int8: look at N validation lines and compute convolutions "
                              "with 8 bits as well")
-    parser.add_argument("--pipeline", metavar="NAME_OR_FILE",
+    parser.add_argument("--decoder", metavar="NAME_OR_FILE",
                         help="decoder and correctors to read with: a name that ocr tune stored "
                              "beside the checkpoint, or a YAML or JSON file")
 
@@ -52,20 +54,16 @@ def run(arguments):
 
 
 def _pipeline(arguments):
-    if arguments.pipeline is None:
+    name = arguments.decoder
+    if name is None:
         return None
-    from ...correction import PipelineConfig, load_pipeline, parse_name
-    from ...decoding import DecoderConfig
-
-    stored = tuned_path(arguments.checkpoint, arguments.pipeline)
-    for path in (arguments.pipeline, stored):
-        if os.path.isfile(path):
-            return load_pipeline(path)
-    # Greedy and beam need no tuning and no model.
-    if parse_name(arguments.pipeline) in (("greedy", []), ("beam", [])):
-        return PipelineConfig(DecoderConfig(arguments.pipeline))
-    raise ConfigError(f"--pipeline {arguments.pipeline}: no such file, and ocr tune has not "
-                      f"written {stored}")
+    config = pipeline_of(arguments.checkpoint, name)
+    # Without models of its own it needs no tuning.
+    untuned = config == PipelineConfig.of(config.name) and name == config.name
+    if untuned and DECODERS.get(config.decoder.name).paths:
+        raise ConfigError(f"--decoder {name}: ocr tune has not written "
+                          f"{tuned_path(arguments.checkpoint, name)}")
+    return config
 
 
 def _calibration(recogniser, count):

@@ -7,7 +7,7 @@ written beside the checkpoint, as ocr tune would.
 
     ocr restore --model french --output french.ckpt
     ocr train --config mine.yaml training.initial_checkpoint=french.ckpt alphabet=french.ckpt
-    ocr export OUTPUT/best.ckpt --onnx mine.onnx --pipeline decoder-beam-char.json
+    ocr export OUTPUT/best.ckpt --onnx mine.onnx --decoder french.ckpt.decoder-beam-char.json
 """
 
 from ..common import add_config, experiment_config, model_file, positive, say
@@ -26,9 +26,8 @@ def add_arguments(parser):
 def run(arguments):
     from ...batching import PreparedLines
     from ...checkpoints.checkpoint import save_checkpoint
-    from ...correction import save_pipeline
     from ...export import restore
-    from ...recognition.tuned import stored_in, tuned_path
+    from ...recognition.tuned import save_tuned, stored_in
     from ...training.sources import open_split
 
     config = experiment_config(arguments, {"output": ""})
@@ -39,7 +38,6 @@ def run(arguments):
     save_checkpoint(arguments.output, restore(arguments.model, config, prepare))
     decoder = ""
     if pipeline := stored_in(arguments.model):
-        decoder = f"; its decoder: {tuned_path(arguments.output, pipeline.name)}"
-        save_pipeline(tuned_path(arguments.output, pipeline.name), pipeline)
+        decoder = f"; its decoder: {save_tuned(arguments.output, pipeline)}"
     say(f"{arguments.output}: to be trained on with training.initial_checkpoint and alphabet, both "
         f"={arguments.output}{decoder}")

@@ -1,15 +1,18 @@
 """Choose a decoder's settings, and its correctors', on the validation split.
 
 Tries weights of the language models (0 among them), beam widths and pruning; all stages
-are tuned together. What is chosen is never worse on those lines than greedy decoding. The
-result is stored beside the checkpoint, with a calibration of the confidences, and read by
-evaluate, recognise and denoise-data. The test split cannot be tuned on.
+are tuned together. The result is stored beside the model, with a calibration of the confidences,
+for this model alone, and read by evaluate, recognise, serve and denoise-data. Where it reads those
+lines no better than greedy decoding, they go on with that. The test split cannot be tuned on.
 """
 
 import dataclasses
+import os
 
-from ...recognition.tuned import tuned_path
-from ..common import add_checkpoint, add_config, checkpoint_config, require_file, say
+from lm.base.errors import ConfigError
+
+from ...recognition.tuned import best_name, save_tuned, stored_in, tuned_path
+from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
 from ..decoder_options import add_decoder_choice, add_decoder_options, chosen_name, pipeline_config
 
 
@@ -20,9 +23,9 @@ def add_arguments(parser):
     parser.add_argument("--metric", default="cer+wer", choices=("cer", "wer", "cer+wer"))
     parser.add_argument("--budget", type=float, default=10.0, metavar="MINUTES")
     parser.add_argument("--output", metavar="FILE",
-                        help="where to store the settings; default: beside the checkpoint, as "
-                             "decoder-NAME.json")
-    parser.add_argument("--max-lines", type=int, metavar="N",
+                        help="where to store the settings, to be named as --decoder FILE; default: "
+                             "beside the model, as MODEL.decoder-NAME.json, where they are found")
+    parser.add_argument("--max-lines", type=positive, metavar="N",
                         help="tune on a random sample of so many lines")
     add_decoder_options(parser)
 
@@ -31,7 +34,11 @@ def run(arguments):
     require_file(arguments.checkpoint)
     name = chosen_name(arguments, arguments.decoder)
     config = pipeline_config(arguments, name)
-    from ...correction import save_pipeline
+    path = arguments.output or tuned_path(arguments.checkpoint, config.name)
+    _check_writable(path)
+    if not 0 < arguments.budget < float("inf"):
+        raise ConfigError(f"--budget must be a positive number of minutes, not {arguments.budget}")
+    from ...correction import PipelineConfig
     from ...correction.tuning import tune
     from ...evaluation.run import calibrate
     from ...recognition import open_recogniser
@@ -45,31 +52,39 @@ def run(arguments):
     texts = prepared.dataset.texts()
     result = tune(logits, texts, recogniser.alphabet, config, metric=arguments.metric,
                   budget_minutes=arguments.budget, max_lines=arguments.max_lines)
-    path = arguments.output or tuned_path(arguments.checkpoint, name)
     info = {"data": prepared.dataset.name, "split": prepared.dataset.split,
             **{f.name: getattr(result, f.name) for f in dataclasses.fields(result)
                if f.name not in ("config", "trials")}}
     chosen = calibrate(result.config, logits, texts, recogniser.alphabet)
-    save_pipeline(path, chosen, info)
-    say(f"{path} is written")
-    decoder = chosen.decoder
+    say(f"{save_tuned(arguments.checkpoint, chosen, info, path)} is written")
     sample = f", {result.lines} of {len(texts)} lines" if result.lines < len(texts) else ""
-    lines = f"{prepared.dataset.name} ({prepared.dataset.split}{sample})"
-    if chosen.name == "greedy":
-        print(f"{name} on {lines}: nothing tried is "
-              f"better than greedy: CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}%")
-        return
-    weights = [f"alpha {decoder.alpha}, beta {decoder.beta}, beam width {decoder.beam_width}, "
-               f"token_min_logp {decoder.token_min_logp}"]
-    if decoder.words:
-        weights.append(f"word_alpha {decoder.word_alpha}")
-    weights += [f"{s.name} {_changed(s.settings)}" for s in chosen.correctors]
-    print(f"{name} on {lines}: {'; '.join(weights)}: "
-          f"CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}% "
+    print(f"{config.name} on {prepared.dataset.name} ({prepared.dataset.split}{sample}): "
+          + "; ".join(f"{stage.name} {_changed(stage.settings)}" for stage in chosen.stages)
+          + f": CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}% "
           f"(greedy {100 * result.greedy_cer:.2f}%, {100 * result.greedy_wer:.2f}%)")
+    if result.helps:
+        return
+    if arguments.output is None and stored_in(arguments.checkpoint) is None:
+        # Read with unasked, greedy decoding shall have calibrated confidences too.
+        greedy = calibrate(PipelineConfig(), logits, texts, recogniser.alphabet)
+        save_tuned(arguments.checkpoint, greedy, {
+            **info, "helps": True, "cer": result.greedy_cer, "wer": result.greedy_wer})
+    print("nothing tried is better than greedy: what is read with unasked is "
+          f"{best_name(arguments.checkpoint)}")
+
+
+def _check_writable(path):
+    """Refuse a place that cannot be written to, before hours are spent."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise ConfigError(f"{path}: cannot be written; name another file with --output, and read "
+                          "with it as --decoder FILE")
 
 
 def _changed(settings):
-    """Return the numbers among a corrector's settings."""
-    return " ".join(f"{f.name}={getattr(settings, f.name)}" for f in dataclasses.fields(settings)
-                    if isinstance(getattr(settings, f.name), float))
+    """Return the settings that differ from the defaults, files apart."""
+    return " ".join(f"{f.name}={value}" for f in dataclasses.fields(settings)
+                    if isinstance(value := getattr(settings, f.name), (int, float))
+                    and value != f.default) or "as it comes"
