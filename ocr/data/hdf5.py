@@ -3,7 +3,7 @@
 A file holds one group for each split::
 
     /                 attributes: format, version, alphabet, settings (JSON)
-    /train            attributes: name, split, lines, skipped
+    /train            attributes: name, split, lines, skipped, crc32 (of all but the pixels)
     /train/pixels     uint8: all images, row by row, one after the other
     /train/offsets    where each image starts in pixels
     /train/heights, /train/widths, /train/crc32
@@ -11,10 +11,12 @@ A file holds one group for each split::
     /train/skips      JSON of what was left out
 
 Groups ``train``, ``valid`` and ``test`` with the data sets ``dt`` (images) and ``gt``
-(transcripts), as other systems write them, are read too.
+(transcripts), as Flor's system has them, are read and written too. All data must lie in the
+file itself: links and data sets that lead to other files are refused.
 """
 
 import json
+import math
 import os
 import threading
 import zlib
@@ -23,12 +25,13 @@ from typing import Literal
 import numpy as np
 
 from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.files import parse_json
 from lm.normalisation import normalise
 
 from .base import LineDataset, LineSample, Skip, SkipReport
 from .options import OnError
 
-__all__ = ["open_hdf5", "FORMAT", "VERSION"]
+__all__ = ["open_hdf5", "checksum", "FORMAT", "VERSION", "FLOR_SPLITS"]
 
 FORMAT, VERSION = "ocr-lines", 2
 #: What Flor's system calls our splits.
@@ -36,6 +39,8 @@ FLOR_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 #: A group's columns: numbers by type, and strings.
 NUMBERS = {"offsets": np.int64, "heights": np.int32, "widths": np.int32, "crc32": np.uint32}
 STRINGS = ("ids", "texts", "writers", "files", "extras")
+#: More pixels (or texts) than this a byte stored no compression gives: gzip comes to 1,032.
+_MOST_COMPRESSION = 1100
 #: What h5py raises on damaged files.
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError)
 
@@ -116,6 +121,32 @@ def _open(path):
         return h5py.File(path, "r")
     except OSError as error:
         raise DataError(f"{path}: not an HDF5 file, or cut short ({error})") from None
+
+
+def checksum(head, columns):
+    """Return the CRC-32 of a group's attributes and columns (numbers, or strings as bytes)."""
+    crc = zlib.crc32(json.dumps([str(value) for value in head]).encode())
+    for column in columns:
+        data = np.asarray(column)
+        crc = zlib.crc32(b"\0".join([*data, b""]) if data.dtype == object else data.tobytes(), crc)
+    return crc
+
+
+def _member(path, parent, name):
+    """Return a group or data set that lies in the file and holds as much as it declares."""
+    h5py = import_h5py()
+    where = f"{path}: {parent.name.rstrip('/')}/{name}"
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise DataError(f"{where} is a link; refused: all data must lie in the file itself")
+    item = parent[name]
+    if isinstance(item, h5py.Dataset):
+        if item.external or item.is_virtual:
+            raise DataError(f"{where} keeps its data in another file; refused")
+        declared = math.prod(map(int, item.shape)) * item.dtype.itemsize
+        stored = int(item.id.get_storage_size())
+        if declared > _MOST_COMPRESSION * stored:
+            raise DataError(f"{where} declares {declared} bytes, of which {stored} are stored")
+    return item
 
 
 class _FileLines(LineDataset):
@@ -271,7 +302,10 @@ def _group(path, file, split, known):
     if split not in known:
         raise DataError(f"{path}: holds no split {split!r}; found: "
                         f"{', '.join(sorted(known)) or 'none'}")
-    return file[known[split]]
+    group = _member(path, file, known[split])
+    if not isinstance(group, import_h5py().Group):
+        raise DataError(f"{path}: {group.name} is no group")
+    return group
 
 
 def _open_packed(path, file, split, report):
@@ -282,37 +316,51 @@ def _open_packed(path, file, split, report):
                         f"this library reads {VERSION}")
     group = _group(path, file, split, {name: name for name in file})
     lines, skips = int(group.attrs["lines"]), int(group.attrs["skipped"])
+    columns = {}
     for name in (*NUMBERS, *STRINGS, "skips"):
         count, what = (skips, "skips") if name == "skips" else (lines, "lines")
-        if len(group[name]) != count:
+        column = _member(path, group, name)
+        if column.shape != (count,):
             raise DataError(f"{path}: {split} counts {count} {what} but holds "
-                            f"{len(group[name])} {name}")
-    table = [group[name][:] for name in NUMBERS]
+                            f"{len(column)} {name}")
+        columns[name] = column[:]
+    if checksum(pack_head(file.attrs, group.attrs), columns.values()) != group.attrs["crc32"]:
+        raise DataError(f"{path}: {split}: damaged: the checksum of its transcripts and sizes is "
+                        "wrong")
+    table = [columns[name] for name in NUMBERS]
     offsets, heights, widths, _ = table
     ends = np.cumsum(heights.astype(np.int64) * widths)
     if (lines and min(heights.min(), widths.min()) < 1) or (
             not np.array_equal(offsets[1:], ends[:-1])) or offsets[:1].any() or (
-            len(group["pixels"]) != (ends[-1] if lines else 0)):
+            _member(path, group, "pixels").shape != (ends[-1] if lines else 0,)):
         raise DataError(f"{path}: {split}: sizes and places of the images disagree")
-    report.skips += [Skip(**json.loads(skip)) for skip in group["skips"].asstr()[:]]
-    samples = [LineSample(id, text, None, writer or None,
-                          {**({"file": name} if name else {}), **json.loads(extra)})
-               for id, text, writer, name, extra in zip(
-                   *(group[name].asstr()[:] for name in ("ids", "texts", "writers", "files",
-                                                         "extras")))]
+    report.skips += [Skip(**parse_json(skip, f"{path}: {split}/skips"))
+                     for skip in columns["skips"]]
+    samples = []
+    for row in zip(*(columns[name] for name in STRINGS)):
+        id, text, writer, name, extra = (cell.decode() for cell in row)
+        extra = parse_json(extra, f"{path}: {split}/extras, line {id}")
+        samples.append(LineSample(id, text, None, writer or None,
+                                  {**({"file": name} if name else {}), **extra}))
     dataset = PackedLines(group.attrs["name"], group.attrs["split"], samples, report,
                           _Handle(path, split), table, file.attrs["alphabet"])
     return _drop_empty(path, dataset.prepared(json.loads(file.attrs["settings"])))
 
 
+def pack_head(root, group):
+    """Return the attributes that a group's checksum covers."""
+    return [root["version"], root["alphabet"], root["settings"], group["name"], group["split"],
+            int(group["lines"]), int(group["skipped"])]
+
+
 def _open_flor(path, file, split, layout, report):
     known = {ours: theirs for ours, theirs in FLOR_SPLITS.items()
-             if theirs in file and {"dt", "gt"} <= set(file[theirs])}
+             if theirs in file and {"dt", "gt"} <= set(_member(path, file, theirs))}
     if not known:
         raise DataError(f"{path}: neither a file of ocr pack nor one of groups train, valid, test "
                         f"with dt and gt; found: {', '.join(sorted(file)) or 'nothing'}")
     group = _group(path, file, split, known)
-    images, texts = group["dt"], group["gt"][:]
+    images, texts = _member(path, group, "dt"), _member(path, group, "gt")
     if images.ndim != 3 or images.dtype != np.uint8 or not all(images.shape[1:]):
         raise DataError(f"{path}: {group.name}/dt is {images.dtype} of shape {images.shape}; "
                         "expected uint8, images x width x height")
@@ -321,7 +369,7 @@ def _open_flor(path, file, split, layout, report):
                         f"{len(texts)} texts")
     columns_first = layout == "flor" or (layout == "auto" and images.shape[1] > images.shape[2])
     samples = []
-    for row, text in enumerate(texts):
+    for row, text in enumerate(texts[:]):
         id = f"{known[split]}-{row:06d}"
         try:
             text = text.decode() if isinstance(text, bytes) else str(text)

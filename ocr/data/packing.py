@@ -19,10 +19,26 @@ from lm.base.settings import Settings
 from lm.base.signals import Interrupted, collect_signals
 
 from ..image.preprocess import RAW, SCALED, PreprocessConfig, clean_line, prepare_line
-from .hdf5 import DAMAGE, FORMAT, NUMBERS, STRINGS, VERSION, import_h5py
+from .hdf5 import (
+    DAMAGE,
+    FLOR_SPLITS,
+    FORMAT,
+    NUMBERS,
+    STRINGS,
+    VERSION,
+    checksum,
+    import_h5py,
+    pack_head,
+)
 from .journal import Journal, part_path
 
 __all__ = ["PackSettings", "Packed", "pack_lines"]
+
+#: Tells a file in Flor's layout that was written here.
+PRODUCER = "ocr pack"
+# h5py's options for each compression.
+_FILTERS = {"none": {}, "lzf": {"compression": "lzf"},
+            "gzip": {"compression": "gzip", "compression_opts": 1}}
 
 # Small chunks: a line is read alone, and no more than needed is decompressed for it.
 _PIXEL_CHUNK, _ROW_CHUNK = 1 << 16, 1024
@@ -47,11 +63,20 @@ class PackSettings(Settings):
     compression : {"none", "lzf", "gzip"}
         Without any, reading is four times as fast as with lzf and the file three times as
         large. lzf is known to h5py alone; gzip (level 1) is the smallest and the slowest.
+    layout : {"packed", "flor"}
+        "flor" is that of Flor's system: boxes and transcripts alone, without ids, writers or
+        checksums.
     """
 
     done: Literal["", "cleaned", "scaled"] = RAW
     preprocess: PreprocessConfig = PreprocessConfig()
     compression: Literal["none", "lzf", "gzip"] = "none"
+    layout: Literal["packed", "flor"] = "packed"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.layout == "flor" and (self.done != SCALED or self.preprocess.width is None):
+            raise ConfigError("pack: Flor's layout has boxes of one size; give width and height")
 
     def shaping(self):
         """Return the settings that the stored images follow from; none for those as they are."""
@@ -147,10 +172,8 @@ class _Group:
 
     def __init__(self, h5py, file, split, dataset, settings):
         self._group = group = file.create_group(split)
-        how = {"none": {}, "lzf": {"compression": "lzf"},
-               "gzip": {"compression": "gzip", "compression_opts": 1}}[settings.compression]
         group.create_dataset("pixels", (0,), np.uint8, maxshape=(None,),
-                             chunks=(_PIXEL_CHUNK,), **how)
+                             chunks=(_PIXEL_CHUNK,), **_FILTERS[settings.compression])
         for name, kind in NUMBERS.items():
             group.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(_ROW_CHUNK,))
         for name in (*STRINGS, "skips"):
@@ -183,15 +206,47 @@ class _Group:
                 values = np.concatenate(values) if name == "pixels" else values
                 dataset = self._group[name]
                 start = len(dataset)
-                dataset.resize((start + len(values),))
+                dataset.resize(start + len(values), axis=0)
                 dataset[start:] = values
             self._waiting[name] = []
 
     def finish(self):
-        """Write the rest and the counts."""
+        """Write the rest, counts and checksum; returns the numbers of lines and of skipped ones."""
         self.write()
-        self._group.attrs["lines"] = len(self._group["ids"])
-        self._group.attrs["skipped"] = len(self._group["skips"])
+        group = self._group
+        group.attrs["lines"], group.attrs["skipped"] = len(group["ids"]), len(group["skips"])
+        group.attrs["crc32"] = checksum(pack_head(group.file.attrs, group.attrs), (
+            group[name][:] for name in (*NUMBERS, *STRINGS, "skips")))
+        return len(group["ids"]), len(group["skips"])
+
+
+class _FlorGroup(_Group):
+    """One split's group as Flor's system has it: ``dt``, images x width x height, and ``gt``."""
+
+    def __init__(self, h5py, file, split, dataset, settings):
+        self._group = group = file.create_group(FLOR_SPLITS[split])
+        size = (settings.preprocess.width, settings.preprocess.height)
+        group.create_dataset("dt", (0, *size), np.uint8, maxshape=(None, *size),
+                             chunks=(1, *size), **_FILTERS[settings.compression])
+        group.create_dataset("gt", (0,), h5py.string_dtype(), maxshape=(None,),
+                             chunks=(_ROW_CHUNK,))
+        self._skipped = 0
+        self._waiting = {"dt": [], "gt": []}
+
+    def add(self, record, pixels):
+        self._skipped += len(record.get("skips", ()))
+        if "line" not in record:
+            return
+        _, text, *_, height, width = record["line"]
+        self._waiting["dt"].append(np.frombuffer(pixels, np.uint8).reshape(height, width).T)
+        self._waiting["gt"].append(text)
+        if len(self._waiting["dt"]) * len(pixels) >= _BLOCK_BYTES:
+            self.write()
+
+    def finish(self):
+        """Write the rest; returns the numbers of lines and of skipped ones."""
+        self.write()
+        return len(self._group["gt"]), self._skipped
 
 
 def _fingerprint(datasets):
@@ -252,12 +307,12 @@ def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, r
                               f"be stored as {settings.done or 'they were before'}")
     path, part = os.fspath(path), part_path(path)
     say = say or (lambda text: None)
-    if os.path.lexists(path) and not _is_ours(path):
+    if os.path.lexists(path) and not (os.path.isfile(path) and _is_ours(path)):
         raise DataError(f"{path}: is there and no file of ocr pack; not overwritten")
     if os.path.lexists(part) and not resume:
         raise DataError(f"{part}: a stopped run; go on with --resume, or remove it")
     stored = {"done": settings.done, "preprocess": settings.shaping(),
-              "compression": settings.compression}
+              "compression": settings.compression, "layout": settings.layout}
     plan = {"settings": stored, "splits": list(datasets),
             "alphabet": alphabet.to_dict(), "lines": _fingerprint(datasets)}
     try:
@@ -266,10 +321,10 @@ def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, r
             with collect_signals() as received:
                 for split, dataset in datasets.items():
                     _read_split(journal, split, dataset, settings, received, progress)
-            root = {"format": FORMAT, "version": VERSION,
-                    "alphabet": "".join(alphabet.characters),
-                    "settings": json.dumps({**stored, "origin": origin},
-                                           ensure_ascii=False)}
+            root = {"alphabet": "".join(alphabet.characters),
+                    "settings": json.dumps({**stored, "origin": origin}, ensure_ascii=False),
+                    **({"producer": PRODUCER} if settings.layout == "flor"
+                       else {"format": FORMAT, "version": VERSION})}
             packed = _assemble(h5py, journal, path, datasets, settings, root, progress)
             os.unlink(part)
     except DataError:
@@ -282,7 +337,7 @@ def pack_lines(path, datasets, alphabet, settings=PackSettings(), origin=None, r
 def _is_ours(path):
     try:
         with import_h5py().File(path, "r") as file:
-            return file.attrs.get("format") == FORMAT
+            return file.attrs.get("format") == FORMAT or file.attrs.get("producer") == PRODUCER
     except DAMAGE:
         return False
 
@@ -316,7 +371,8 @@ def _assemble(h5py, journal, path, datasets, settings, root, progress):
     try:
         with h5py.File(temporary, "w") as file:
             file.attrs.update(root)
-            groups = {split: _Group(h5py, file, split, dataset, settings)
+            kind = _FlorGroup if settings.layout == "flor" else _Group
+            groups = {split: kind(h5py, file, split, dataset, settings)
                       for split, dataset in datasets.items()}
             with tqdm(total=sum(journal.lines.values()), desc=f"writing {os.path.basename(path)}",
                       unit="line", disable=None if progress else True) as bar:
@@ -324,10 +380,7 @@ def _assemble(h5py, journal, path, datasets, settings, root, progress):
                     if "split" in record:
                         groups[record["split"]].add(record, pixels)
                         bar.update("line" in record)
-            for group in groups.values():
-                group.finish()
-            counts = {split: [int(file[split].attrs[name]) for name in ("lines", "skipped")]
-                      for split in datasets}
+            counts = {split: group.finish() for split, group in groups.items()}
         if {split: lines for split, (lines, _) in counts.items()} != journal.lines:
             raise DataError(f"{journal.path}: changed while it was read")
         with open(temporary, "rb") as written:

@@ -12,6 +12,28 @@ from .test_commands import run
 pytest.importorskip("h5py")
 
 
+def test_iam_is_packed_by_one_command(tmp_path):
+    run("synth", tmp_path / "iam", "--forms", "8", "--lines-per-form", "2", "--writers", "4",
+        "--fonts", "hershey")
+    file = tmp_path / "iam.hdf5"
+    out, _ = run("pack", file, "data.source=iam", f"data.options.root={tmp_path / 'iam'}")
+    assert out.startswith(f"{file}: train ")
+    for split, name in (("train", "train"), ("validation", "validation1"), ("test", "test")):
+        source = open_dataset("iam", root=tmp_path / "iam", split=f"official/{name}")
+        dataset = open_dataset("hdf5", path=file, split=split)
+        assert dataset.texts() == source.texts() and dataset.split == f"official/{name}"
+        assert (dataset.image(0) == source.image(0)).all()
+    _, err = run("pack", file, status=2)
+    assert "name the data: --config YAML, or data.source=NAME" in err
+
+
+def test_pack_warns_of_lines_that_stand_in_two_splits(tmp_path):
+    table = write_table(tmp_path, "t", ["une ligne", "un mot"])
+    _, err = run("pack", tmp_path / "a.hdf5", "data.source=table", f"data.train.path={table}",
+                 f"data.validation.path={table}", "--splits", "train,validation")
+    assert "warning: 2 of 2 lines for validation are lines for train, too" in err
+
+
 def test_pack_writes_what_an_experiment_reads(tmp_path):
     train = write_table(tmp_path, "train", ["une ligne", "un mot", "le test"])
     (tmp_path / "lines" / "train-001.png").write_text("no image")
@@ -42,7 +64,8 @@ def test_pack_writes_what_an_experiment_reads(tmp_path):
     assert dataset.image(0).shape == (24, 128) and np.ptp(dataset.image(0)) > 50
     for wrong, message in ((("--splits", "tset"), "unknown split 'tset'; known: train"),
                            (("--size", "128"), "--size is '128'; expected WxH"),
-                           (("--size", "1²x9"), "expected WxH"),
+                           (("--size", "1²x32"), "--size is '1²x32'; expected WxH"),
+                           (("--size", f"{'9' * 5000}x32"), "expected WxH"),
                            (("--size", "9x9", "--height", "9"), "not allowed with"),
                            (("--splits", "train", "--height", "4"), "at least 8")):
         _, err = run(*options, *wrong, status=2)

@@ -276,7 +276,7 @@ def test_what_a_stop_left_in_pieces_is_cut_off(tmp_path):
 def test_a_stop_while_the_hdf5_file_is_written(tmp_path, monkeypatch):
     import h5py._hl.dataset
 
-    def full(*arguments):
+    def full(*arguments, **options):
         raise OSError(28, "No space left on device")
     with monkeypatch.context() as patch:
         patch.setattr(h5py._hl.dataset.Dataset, "resize", full)
@@ -367,6 +367,85 @@ def test_counts_must_agree(tmp_path, name, message):
         file["train"][name].resize((3,))
     with pytest.raises(DataError, match=message):
         open_dataset("hdf5", path=str(tmp_path / "a.hdf5"))
+
+
+def test_one_flipped_bit_of_a_transcript_is_noticed(tmp_path):
+    """Wherever it is: texts lie as they are in the file."""
+    path = tmp_path / "a.hdf5"
+    pack(path)
+    whole = path.read_bytes()
+    for text in ("ligne été “17".encode(), b"train-11", b"23.png", b'"box": [29'):
+        place = whole.rindex(text) + 1
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1:])
+        with pytest.raises(DataError, match="a.hdf5: train: damaged: the checksum of its"):
+            open_dataset("hdf5", path=str(path))
+    for column in ("heights", "crc32"):
+        path.write_bytes(whole)
+        with h5py.File(path, "r+") as file:
+            file[f"train/{column}"][3] += 1
+        with pytest.raises(DataError, match="the checksum of its transcripts and sizes is wrong"):
+            open_dataset("hdf5", path=str(path))
+    path.write_bytes(whole)
+    with h5py.File(path, "r+") as file:
+        file.attrs["alphabet"] = "abc"
+    with pytest.raises(DataError, match="checksum"):
+        open_dataset("hdf5", path=str(path))
+
+
+def leading_away(name):
+    """Return functions that make a file whose data lie elsewhere, by the way they do."""
+    def link(file, other):
+        del file[name]
+        file[name] = h5py.ExternalLink(other, name)
+
+    def soft(file, other):
+        del file[name]
+        file[name] = h5py.SoftLink("/test")
+
+    def virtual(file, other):
+        group = file[name]
+        dataset = "dt" if "dt" in group else "pixels"
+        layout = h5py.VirtualLayout(shape=group[dataset].shape, dtype=np.uint8)
+        layout[:] = h5py.VirtualSource(other, f"{name}/{dataset}", shape=group[dataset].shape)
+        del group[dataset]
+        group.create_virtual_dataset(dataset, layout)
+
+    def outside(file, other):
+        group = file[name]
+        dataset = "dt" if "dt" in group else "pixels"
+        shape = group[dataset].shape
+        del group[dataset]
+        group.create_dataset(dataset, shape, np.uint8, external=[(other, 0, h5py.h5f.UNLIMITED)])
+
+    return link, soft, virtual, outside
+
+
+@pytest.mark.parametrize("layout", ["packed", "flor"])
+@pytest.mark.parametrize("way", range(4))
+def test_data_that_lie_in_another_file_are_refused(tmp_path, layout, way):
+    path, other = tmp_path / "a.hdf5", tmp_path / "other.hdf5"
+    for target in (path, other):
+        write_flor(target) if layout == "flor" else pack(target)
+    with h5py.File(path, "r+") as file:
+        leading_away("train")[way](file, str(other))
+    with pytest.raises(DataError, match="a.hdf5: /train.* (is a link|in another file); refused"):
+        open_dataset("hdf5", path=str(path))
+
+
+def test_huge_declared_sizes_are_refused(tmp_path):
+    path = tmp_path / "a.hdf5"
+    pack(path)
+    with h5py.File(path, "r+") as file:
+        for name in ("offsets", "heights", "ids"):
+            file["train"][name].resize((1 << 40,))
+        file["train"].attrs["lines"] = 1 << 40
+    with pytest.raises(DataError, match="/train/.* declares 8796093022208 bytes, of which"):
+        open_dataset("hdf5", path=str(path))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("train/dt", (1 << 40, 1 << 20, 1 << 20), np.uint8, chunks=(1, 9, 9))
+        file.create_dataset("train/gt", (1 << 40,), "S9", chunks=(9,))
+    with pytest.raises(DataError, match="/train/dt declares .* bytes, of which 0 are stored"):
+        open_dataset("hdf5", path=str(path))
 
 
 def test_damaged_pixels_are_noticed(tmp_path):
@@ -472,6 +551,29 @@ def test_flor_files(tmp_path):
     assert (plain.image(0) == images["test"][0]).all()
     tall = open_dataset("hdf5", path=rows, layout="flor", alphabet=Alphabet("un"))
     assert (tall.image(0) == images["train"][0].T).all() and len(tall) == 1
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_flors_layout_is_written_as_his_system_reads_it(tmp_path, compression):
+    path = tmp_path / "flor.hdf5"
+    box = PreprocessConfig(height=32, width=128)
+    settings = PackSettings("scaled", box, layout="flor", compression=compression)
+    train, valid = Made(count=9), Made("validation", 3)
+    packed = pack(path, {"train": train, "validation": valid}, settings)
+    assert packed.lines == {"train": 8, "validation": 3} and packed.skipped["train"] == 2
+    with h5py.File(path) as file:
+        # As it loads a partition.
+        assert sorted(file) == ["train", "valid"]
+        images, texts = np.array(file["train"]["dt"]), np.array(file["train"]["gt"])
+        assert images.shape == (8, 128, 32) and images.dtype == np.uint8
+        assert [text.decode() for text in texts] == [f"ligne été “{i}" for i in range(9) if i != 6]
+        assert (images[1].T == settings.apply(pixels(1))).all()
+    dataset = open_dataset("hdf5", path=path, split="validation")
+    assert dataset.texts() == valid.texts() and dataset.image(2).shape == (32, 128)
+    # It is replaced by this function, and by nothing else.
+    pack(path, {"train": train}, settings)
+    with pytest.raises(ConfigError, match="Flor's layout has boxes of one size"):
+        PackSettings("scaled", PreprocessConfig(height=32), layout="flor")
 
 
 def test_unusable_flor_files(tmp_path):

@@ -1,8 +1,11 @@
 """Write the lines of an experiment into one HDF5 file.
 
 Read it with: data.source=hdf5 data.options.path=FILE. Until the file is whole it lies beside
-it under another name; after a stop --resume goes on with that.
+it under another name; after a stop --resume goes on with that. Data can be named without a
+configuration file: ocr pack iam.hdf5 data.source=iam data.options.root=FOLDER.
 """
+
+import re
 
 from lm.base.errors import ConfigError
 
@@ -13,7 +16,7 @@ SPLITS = ("train", "validation", "test")
 
 def add_arguments(parser):
     parser.add_argument("file", help="HDF5 file to write")
-    add_config(parser, required=True)
+    add_config(parser)
     parser.add_argument("--splits", default=",".join(SPLITS), metavar="A,B",
                         help="of train, validation, test (default: all)")
     size = parser.add_mutually_exclusive_group()
@@ -27,12 +30,16 @@ def add_arguments(parser):
     parser.add_argument("--compression", default="none", choices=("none", "lzf", "gzip"),
                         help="none (default) is read four times as fast as lzf, which h5py alone "
                              "knows; gzip is smallest and slowest")
+    parser.add_argument("--layout", default="packed", choices=("packed", "flor"),
+                        help="flor: groups train, valid, test with dt and gt, as Flor's system "
+                             "reads them; needs --size (default: packed)")
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run")
 
 
 def run(arguments):
     import dataclasses
 
+    from ...data.overlap import warn_of_shared_lines
     from ...data.packing import pack_lines
     from ...training.sources import make_alphabet, open_split
 
@@ -40,9 +47,12 @@ def run(arguments):
     for split in splits:
         if split not in SPLITS:
             raise ConfigError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
-    config = experiment_config(arguments)
+    if not arguments.config and not any(o.startswith("data.source=") for o in arguments.overrides):
+        raise ConfigError("name the data: --config YAML, or data.source=NAME and its options")
+    # No training, no output.
+    config = experiment_config(arguments, {"output": "none"})
     settings = _settings(arguments, config.preprocess)
-    if settings.done and settings.preprocess != config.preprocess:
+    if settings.done and settings.preprocess != config.preprocess and settings.layout == "packed":
         say("to train on this file, set " + " ".join(
             f"preprocess.{name}={value}" for name, value in settings.shaping().items()
             if getattr(config.preprocess, name) != value))
@@ -53,6 +63,7 @@ def run(arguments):
     for split, dataset in datasets.items():
         if len(dataset.report):
             say(f"{split}: {dataset.report}")
+    warn_of_shared_lines(datasets)
     packed = pack_lines(arguments.file, datasets, make_alphabet(config.alphabet, training),
                         settings, dataclasses.asdict(config.data), arguments.resume, say)
     print(f"{arguments.file}: {packed}")
@@ -75,12 +86,13 @@ def _settings(arguments, preprocess):
         done = "scaled"
         changes["width"], changes["height"] = (_box(arguments.size) if arguments.size
                                                else (None, arguments.height))
-    return PackSettings(done, dataclasses.replace(preprocess, **changes), arguments.compression)
+    return PackSettings(done, dataclasses.replace(preprocess, **changes), arguments.compression,
+                        arguments.layout)
 
 
 def _box(text):
     """Return (width, height) of ``WxH``."""
-    width, times, height = text.lower().partition("x")
-    if not (times and text.isascii() and width.isdigit() and height.isdigit()):
+    found = re.fullmatch("([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    if not found:
         raise ConfigError(f"--size is {text!r}; expected WxH, such as 1024x128")
-    return int(width), int(height)
+    return int(found[1]), int(found[2])
