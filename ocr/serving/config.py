@@ -7,8 +7,10 @@ from lm.base.cores import available_cores
 from lm.base.errors import ConfigError
 from lm.base.settings import from_mapping
 
-__all__ = ["ServingConfig", "check_name"]
+__all__ = ["ServingConfig", "SIGNATURES", "check_name"]
 
+#: Of ``:predict`` -> its one input.
+SIGNATURES = {"serving_default": "images", "softmax": "images", "text": "image"}
 #: Pillow itself refuses images of more.
 MOST_PIXELS = 178_000_000
 
@@ -29,6 +31,8 @@ class ServingConfig:
         As for ``ocr recognise``.
     decoder : str or None
         A decoder's name, for models that bring none along or to read otherwise.
+    signature : str
+        What ``:predict`` answers to requests that name no signature.
     workers : int
         Threads that run one model's network, each a batch at a time.
     threads : int
@@ -51,8 +55,23 @@ class ServingConfig:
         Most images of one request.
     max_lines : int
         Most lines of one request.
+    jobs : int
+        Jobs that are read at the same time; others wait, without an end to it.
+    max_jobs : int
+        Most jobs that wait, are read or are kept.
+    max_job_bytes : int
+        Largest body of a request to ``/jobs`` or ``/export``.
+    max_pages : int
+        Most pages of one job; of ``/recognition``, `max_files`.
+    keep : float
+        Seconds that a job's results are kept after the last look at them.
+    keys : str or None
+        File of API keys (see `ocr.serving.keys`); without it nobody is asked for one.
+    rate : float
+        Requests a minute that each key may send, and each address where no keys are asked for;
+        more are refused (429). 0 for no limit.
     timeout : float
-        Seconds from a request's last byte to its answer (504).
+        Seconds from a request's last byte to its answer (504); jobs have no such limit.
     upload_timeout : float
         Seconds for a request's body to arrive (408).
     drain : float
@@ -71,6 +90,7 @@ class ServingConfig:
     port: int = 8501
     device: str = "auto"
     decoder: Optional[str] = None
+    signature: str = "serving_default"
     workers: int = 1
     threads: int = 0
     readers: int = 0
@@ -82,7 +102,14 @@ class ServingConfig:
     max_pixels: int = 40_000_000
     max_files: int = 32
     max_lines: int = 1000
-    timeout: float = 30.0
+    jobs: int = 2
+    max_jobs: int = 100
+    max_job_bytes: int = 200 * 2**20
+    max_pages: int = 500
+    keep: float = 3600.0
+    keys: Optional[str] = None
+    rate: float = 0.0
+    timeout: float = 120.0
     upload_timeout: float = 60.0
     drain: float = 30.0
     poll: float = 2.0
@@ -94,13 +121,17 @@ class ServingConfig:
             check_name(name)
             if not isinstance(path, str) or not path:
                 raise ConfigError(f"serving: the path of model {name!r} is not a string")
+        if self.signature not in SIGNATURES:
+            raise ConfigError(f"serving: unknown signature {self.signature!r}; "
+                              f"known: {', '.join(SIGNATURES)}")
         for name in ("workers", "max_batch", "queue", "max_requests", "max_bytes", "max_pixels",
-                     "max_files", "max_lines"):
+                     "max_files", "max_lines", "jobs", "max_jobs", "max_job_bytes",
+                     "max_pages"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"serving: {name} must be at least 1")
         if self.max_pixels > MOST_PIXELS:
             raise ConfigError(f"serving: max_pixels must be at most {MOST_PIXELS}")
-        for name in ("threads", "readers", "batch_wait_ms", "drain", "poll"):
+        for name in ("threads", "readers", "batch_wait_ms", "drain", "poll", "keep", "rate"):
             if not 0 <= getattr(self, name) < 1e9:
                 raise ConfigError(f"serving: {name} must not be negative")
         for name in ("timeout", "upload_timeout"):

@@ -2,8 +2,8 @@
 
 from lm.base.errors import OCRError
 
-__all__ = ["ServiceError", "BadRequest", "NotFound", "TooLarge", "TooSlow", "Busy", "Unavailable",
-           "OutOfTime", "Disconnected"]
+__all__ = ["ServiceError", "BadRequest", "Unauthorised", "NotFound", "TooLarge", "TooSlow",
+           "Busy", "Unavailable", "OutOfTime", "Disconnected"]
 
 
 class ServiceError(OCRError):
@@ -20,6 +20,15 @@ class BadRequest(ServiceError):
     """The request cannot be understood."""
 
     status = 400
+
+
+class Unauthorised(ServiceError):
+    """No API key, or not a known one."""
+
+    status = 401
+
+    def __init__(self, message):
+        super().__init__(message, {"WWW-Authenticate": "Bearer"})
 
 
 class NotFound(ServiceError):

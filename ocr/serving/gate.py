@@ -12,14 +12,15 @@ __all__ = ["Gate"]
 
 log = logging.getLogger("ocr.serving")
 
-_HEADERS = [
-    (b"content-security-policy",
-     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-     b"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-     b"frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
+_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+           "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+           "frame-ancestors 'none'")
+#: The page of /docs, which is FastAPI's, has its script and its styles in it.
+_DOCS_POLICY = _POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'").replace(
+    "style-src 'self'", "style-src 'self' 'unsafe-inline'")
+_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+#: Where documents are sent, not images of a few megabytes.
+_LARGE = ("/jobs", "/export")
 
 
 class Gate:
@@ -39,6 +40,10 @@ class Gate:
             await self._app(scope, receive, send)
             return
         begun, service = time.monotonic(), self._service
+        policy = (b"content-security-policy",
+                  (_DOCS_POLICY if scope["path"] == "/docs" else _POLICY).encode())
+        most = service.config.max_job_bytes if scope["path"] in _LARGE \
+            else service.config.max_bytes
         # What handlers add is logged with the request.
         notes = scope["ocr"] = {"id": uuid.uuid4().hex[:12]}
         status = 0
@@ -48,7 +53,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = {**message, "headers": [
-                    *message.get("headers", ()), *_HEADERS,
+                    *message.get("headers", ()), *_HEADERS, policy,
                     (b"x-request-id", notes["id"].encode()),
                     *([(b"connection", b"close")] if service.stopping else [])]}
             await send(message)
@@ -63,7 +68,7 @@ class Gate:
             if counted:
                 service.begin()
             try:
-                await self._app(scope, _Limited(receive, scope, service.config.max_bytes), answer)
+                await self._app(scope, _Limited(receive, scope, most), answer)
             finally:
                 if counted:
                     service.end()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..batching.batches import WIDTH_STEP
-from ..formats import alto_xml, page_xml
 from ..image import crop, input_width, line_to_input, prepare_line
 from ..recognition.pages import PageReader
 from ..recognition.tuned import pipeline_of
@@ -18,7 +17,6 @@ __all__ = ["ServedRecogniser", "OpenPage", "open_served"]
 
 #: Widths that are read once before a model serves, in steps of `WIDTH_STEP` or so.
 _WARM = (1, 8, 16)
-_XML = {"alto": alto_xml, "page": page_xml}
 
 
 @dataclass(frozen=True)
@@ -138,10 +136,6 @@ class ServedRecogniser:
                 readings.append(reader.assemble(page.size, page.lines, part))
                 at += len(page.lines)
         return readings
-
-    def xml(self, reading, name, format):
-        """Return a page as UTF-8 XML; `format` is "alto" or "page"."""
-        return _XML[format](reading, name).encode("utf-8", "xmlcharrefreplace")
 
     def decode(self, logits, n_best=None):
         """Decode as the model's pipeline does; what a beam found follows a greedy reading."""

@@ -3,9 +3,26 @@
 from typing import Any, Optional, Union
 
 from pydantic import BaseModel, Field, RootModel
+from starlette.responses import JSONResponse
 
-__all__ = ["Error", "ModelStatus", "ModelMetadata", "AnyPredictions", "Recognition",
-           "Health", "Info", "PREDICT_BODY", "RECOGNITION_BODY"]
+from .export import FORMATS
+from .tensors import to_json
+
+__all__ = ["Error", "Models", "ModelStatus", "ModelMetadata", "AnyPredictions", "Recognition",
+           "Job", "JobList", "JobResult", "News", "Health", "Info", "PREDICT_BODY", "FILES_BODY",
+           "EXPORT_BODY", "EXPORT_ANSWER", "COMMON", "responses", "json_response", "note"]
+
+
+class json_response(JSONResponse):
+    """JSON in UTF-8, whatever characters were read."""
+
+    def render(self, content):
+        return to_json(content)
+
+
+def note(request, model, version, lines):
+    """Have what was read logged with the request."""
+    request.scope["ocr"].update(model=f"{model.name}/{version.number}", lines=lines)
 
 
 class Error(BaseModel):
@@ -31,6 +48,17 @@ class ModelStatus(BaseModel):
     model_version_status: list[VersionStatus]
 
 
+class ServedModel(ModelStatus):
+    name: str
+    default: bool = Field(description="Whether it reads where no model is named")
+
+
+class Models(BaseModel):
+    """All models of the service."""
+
+    models: list[ServedModel]
+
+
 class ModelSpec(BaseModel):
     name: str
     signature_name: str
@@ -47,6 +75,7 @@ class ModelMetadata(BaseModel):
 class TextPrediction(BaseModel):
     text: str
     confidence: float
+    error: str = Field("", description="Why this image was not read, where another was")
 
 
 class Predictions(BaseModel):
@@ -58,6 +87,7 @@ class Predictions(BaseModel):
 class TextOutputs(BaseModel):
     text: list[str]
     confidence: list[float]
+    error: list[str] = []
 
 
 class Outputs(BaseModel):
@@ -86,9 +116,11 @@ class Info(BaseModel):
     models: list[ModelInfo]
     finds_lines: bool
     max_bytes: int
+    max_job_bytes: int
     max_pixels: int
     max_files: int
     formats: list[str]
+    exports: list[str]
 
 
 class Piece(BaseModel):
@@ -122,18 +154,71 @@ class Line(BaseModel):
 
 class Page(BaseModel):
     image: str = Field(description="The file's name")
+    number: int = Field(description="Page of the file, from 1")
     width: int
     height: int
     text: str
     lines: list[Line]
 
 
+class Unread(BaseModel):
+    """A page that could not be read, where others could."""
+
+    image: str
+    number: int
+    error: str
+
+
 class Recognition(BaseModel):
-    """Readings of the images, in the order they were sent."""
+    """Readings of the pages, in the order they were sent."""
 
     model: str
     version: int
-    images: list[Page]
+    images: list[Union[Page, Unread]]
+
+
+class Job(BaseModel):
+    """Files that are read in the background."""
+
+    id: str
+    state: str = Field(description="queued, reading, done or cancelled")
+    files: list[str]
+    pages: Optional[int] = Field(description="Known once the files have been opened")
+    lines: int = Field(description="Found so far")
+    lines_read: int
+
+
+class JobList(BaseModel):
+    jobs: list[Job]
+
+
+class JobResult(Job):
+    """A job, and its pages as far as they have been read."""
+
+    images: list[Union[Page, Unread, dict[str, Any]]]
+
+
+class News(Job):
+    """What happened in a job: pages opened (with the outlines of their `lines`), lines read
+    (`page`, `line`, `reading`), pages that cannot be read (`error`)."""
+
+    events: list[dict[str, Any]]
+    next: int = Field(description="`after` of the next question")
+
+
+#: What any request may be answered besides its own errors.
+COMMON = {code: {"model": Error, "description": text} for code, text in (
+    (400, "The request cannot be understood"), (401, "An API key is needed"),
+    (404, "No such model, version or job"), (408, "The body did not arrive in time"),
+    (413, "More bytes, pixels, files, pages or lines than are allowed"),
+    (429, "The queue is full, or the key's rate is used up; Retry-After says when to come back"),
+    (500, "A fault of the service"), (503, "The model is not loaded, or the service stops"),
+    (504, "Not done in time; the work was dropped"))}
+
+
+def responses(model, *codes):
+    """Return the `responses` of a route that answers with `model`."""
+    return {200: {"model": model}, **{code: COMMON[code] for code in (401, *codes, 500)}}
 
 
 _IMAGE = {"type": "object", "required": ["b64"], "additionalProperties": False,
@@ -164,15 +249,33 @@ def _body(signature, name, one, required):
             ("inputs", {"anyOf": [many, _named(name, many)]}))]
 
 
+_GREY = {"description": "One line, dark ink on light paper (as the model's images are): (H, W) or "
+                        "(H, W, 1), 0 for black to 1 for white", "anyOf": _LINE["anyOf"]}
+
 #: Body of ``:predict``.
 PREDICT_BODY = {"required": True, "content": {"application/json": {
     "schema": {"oneOf": [*_body(["serving_default"], "images", _LINE, []),
+                         *_body(["softmax"], "images", _GREY, ["signature_name"]),
                          *_body(["text"], "image", _IMAGE, ["signature_name"])]},
     "examples": {"text": {"value": {"signature_name": "text",
                                     "instances": [{"b64": "iVBORw0KGgo..."}]}}}}}}
 
-#: Body of ``/recognition``.
-RECOGNITION_BODY = {"required": True, "content": {"multipart/form-data": {"schema": {
-    "type": "object", "required": ["files"], "additionalProperties": False, "properties": {
-        "files": {"type": "array", "minItems": 1,
-                  "items": {"type": "string", "format": "binary"}}}}}}}
+_FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+
+#: Body of ``/recognition`` and ``/jobs``.
+FILES_BODY = {"required": True, "content": {
+    "multipart/form-data": {"schema": {
+        "type": "object", "required": ["files"], "additionalProperties": False,
+        "properties": {"files": _FILES}}},
+    **{kind: {"schema": {"type": "string", "format": "binary"}}
+       for kind in ("image/*", "application/pdf", "application/octet-stream")}}}
+
+#: Body of ``/export``.
+EXPORT_BODY = {"required": True, "content": {"multipart/form-data": {"schema": {
+    "type": "object", "required": ["pages"], "additionalProperties": False, "properties": {
+        "pages": {"type": "string", "description": "JSON: a page as /recognition answers it, or "
+                                                   "a list, the texts as they are to be"},
+        "files": _FILES}}}}}
+EXPORT_ANSWER = {"content": {kind.partition(";")[0]: {"schema": {"type": "string"}}
+                             for kind in FORMATS.values()},
+                 "description": "The file"}

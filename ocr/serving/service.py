@@ -2,12 +2,18 @@
 
 import asyncio
 import logging
+import math
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
-from .errors import Disconnected, NotFound, OutOfTime, ServiceError, TooLarge, Unavailable
-from .images import read_image
+from lm.base.errors import OCRError
+
+from .documents import Document
+from .errors import Busy, Disconnected, NotFound, OutOfTime, TooLarge, Unavailable
+from .jobs import Jobs
+from .keys import Keys
 from .metrics import Metrics
 from .models import ModelStore
 from .tally import Tally
@@ -15,6 +21,9 @@ from .tally import Tally
 __all__ = ["Service"]
 
 log = logging.getLogger("ocr.serving")
+
+#: Seconds until a job tries again to put a line into a full queue.
+_PATIENCE = 0.2
 
 
 class Service:
@@ -35,6 +44,8 @@ class Service:
     config : ServingConfig
     metrics : Metrics
     store : ModelStore
+    keys : Keys
+    jobs : Jobs
     in_flight : int
         Requests with a body, begun and not answered.
     stopping : bool
@@ -54,6 +65,7 @@ class Service:
         self.in_flight = self.lost = 0
         self.stopping, self._left, self._cut = False, 0, None
         self._tally = Tally(config.state)
+        self.keys, self.jobs = Keys(config.keys, config.rate), Jobs(self)
         self._pool = ThreadPoolExecutor(config.reader_threads, thread_name_prefix="reader")
         self.metrics.in_work.set_function(lambda: self.in_flight)
 
@@ -73,6 +85,7 @@ class Service:
     async def started(self):
         """Make what belongs to the event loop."""
         self._loop, self._cut = asyncio.get_running_loop(), asyncio.Event()
+        self.jobs.start()
 
     def stop(self):
         """Begin to end: requests in flight have `config.drain` seconds. A second call: none.
@@ -84,12 +97,14 @@ class Service:
             self.stopping, self._left = True, self.in_flight
         if self._cut is not None:
             self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._cut.set)
+            self._loop.call_soon_threadsafe(self.jobs.stop)
 
     def close(self):
         """End all threads, and say what became of the requests in flight."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.store.close(timeout=5)
         self._tally.close()
+        self.jobs.close()
         log.info("stopped: %d requests were in flight, %d of them finished, %d lost",
                  self._left, self._left - self.lost, self.lost)
 
@@ -152,26 +167,55 @@ class Service:
                 raise Unavailable("the service stops") from None
             raise
 
-    def acquire(self, name=None, version=None):
-        """Return (`ServedModel`, `Version`) for a request; give it back with `release`.
+    @contextmanager
+    def held(self, name=None, version=None):
+        """Yield (`ServedModel`, `Version`); the version is not unloaded meanwhile.
 
         Raises
         ------
         NotFound
             In TensorFlow Serving's words.
+        Unavailable
         """
         model = self.store.get(name)
         if model is None:
             wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             raise NotFound(f"Servable not found for request: {wanted}")
-        return model, model.acquire(version)
+        one = model.acquire(version)
+        try:
+            yield model, one
+        finally:
+            model.release(one)
 
-    async def read_lines(self, model, version, arrays):
-        """Run the network on prepared lines (float32, (H, W)); returns their logits, in order."""
+    async def read_lines(self, model, version, arrays, patient=False):
+        """Run a model's network on lines.
+
+        Parameters
+        ----------
+        model : ServedModel
+        version : Version
+        arrays : list of numpy.ndarray
+            Prepared lines: float32, (H, W).
+        patient : bool
+            Wait while the queue is full, and as long as it takes.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            Their logits, in order.
+        """
         self.check_count(len(arrays))
         if not arrays:
             return []
-        work = version.batcher.submit(arrays, time.monotonic() + self.config.timeout)
+        deadline = math.inf if patient else time.monotonic() + self.config.timeout
+        while True:
+            try:
+                work = version.batcher.submit(arrays, deadline)
+                break
+            except Busy:
+                if not patient:
+                    raise
+                await asyncio.sleep(_PATIENCE)
         try:
             logits = await asyncio.wrap_future(work.future)
         except BaseException:
@@ -181,7 +225,7 @@ class Service:
         return logits
 
     async def read_images(self, model, version, files, lines="auto", alternatives=0):
-        """Read images.
+        """Read images; one that cannot be read costs the others nothing.
 
         Parameters
         ----------
@@ -194,25 +238,46 @@ class Service:
 
         Returns
         -------
-        list of PageReading
+        list of (str, int, PageReading or ServiceError)
+            Name and number of the page in its file, from 1, for each page in order.
         """
         pages, count = [], 0
         for name, data in files:
-            # One after the other: an image takes memory while it is unpacked.
-            pages.append(await self.in_thread(self._open, version.model, name, data, lines))
-            count += len(pages[-1].arrays)
-            self.check_count(count)
-        logits = await self.read_lines(model, version,
-                                       [array for page in pages for array in page.arrays])
-        return await self.in_thread(version.model.finish, pages, logits, alternatives)
+            try:
+                document = await self.in_thread(Document, data, name, self.config.max_pixels)
+                self.check_pages(len(pages) + len(document), self.config.max_files)
+            except OCRError as error:
+                pages.append((name, 1, error))
+                continue
+            for index in range(len(document)):
+                # One after the other: an image takes memory while it is unpacked.
+                try:
+                    page = await self.in_thread(self.open_page, version.model, document, index,
+                                                lines)
+                    self.check_count(count + len(page.arrays))
+                    count += len(page.arrays)
+                except OCRError as error:
+                    page = error
+                pages.append((name, index + 1, page))
+        good = [page for _, _, page in pages if not isinstance(page, OCRError)]
+        read = ()
+        if good:
+            logits = await self.read_lines(model, version,
+                                           [array for page in good for array in page.arrays])
+            read = iter(await self.in_thread(version.model.finish, good, logits, alternatives))
+        return [(name, number, page if isinstance(page, OCRError) else next(read))
+                for name, number, page in pages]
 
-    def _open(self, model, name, data, lines):
-        try:
-            return model.open_page(read_image(data, name, self.config.max_pixels), lines)
-        except ServiceError as error:
-            raise error
-        except MemoryError:
-            raise TooLarge(f"{name}: too large for this machine's memory") from None
+    @staticmethod
+    def open_page(model, document, index, lines):
+        """Unpack a page of a `Document` and find its lines; returns an `OpenPage`."""
+        return model.open_page(document.grey(index), lines)
+
+    @staticmethod
+    def check_pages(pages, most):
+        """Raise `TooLarge` when there are more pages than are allowed."""
+        if pages > most:
+            raise TooLarge(f"{pages} pages are more than the {most} allowed")
 
     def check_count(self, lines):
         """Raise `TooLarge` when a request has more lines than are allowed."""

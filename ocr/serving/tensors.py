@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..text.ctc import log_softmax
+from .config import SIGNATURES
 from .errors import BadRequest, TooLarge
 
-__all__ = ["SIGNATURES", "PredictRequest", "parse_json", "parse_predict", "line_tensors",
-           "image_bytes", "predictions", "metadata", "to_json", "shown"]
+__all__ = ["PredictRequest", "parse_json", "parse_predict", "line_tensors",
+           "grey_images", "image_bytes", "softmax", "predictions", "metadata", "to_json", "shown"]
 
-#: Signature -> its one input.
-SIGNATURES = {"serving_default": "images", "text": "image"}
 _KEYS = ("signature_name", "instances", "inputs")
 
 
@@ -49,12 +49,14 @@ def parse_json(body):
         raise BadRequest(f"JSON Parse error: {error}") from None
 
 
-def parse_predict(body):
+def parse_predict(body, default="serving_default"):
     """Parse the body of ``:predict``.
 
     Parameters
     ----------
     body : bytes
+    default : str
+        Signature of a request that names none.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def parse_predict(body):
     signature = value.get("signature_name", "")
     if not isinstance(signature, str):
         raise BadRequest("'signature_name' is no string")
-    signature = signature or "serving_default"
+    signature = signature or default
     if signature not in SIGNATURES:
         raise BadRequest(f"Serving signature name: {shown(signature)} not found in signature "
                          f"def; known: {', '.join(SIGNATURES)}")
@@ -133,13 +135,7 @@ def line_tensors(values, height, max_width, width=None):
         Wider than `max_width`.
     """
     arrays = []
-    for index, value in enumerate(values):
-        where = f"line {index}"
-        array = _numbers(value, where)
-        if array.ndim == 3 and array.shape[0] == 1:
-            array = array[0]
-        elif array.ndim == 3 and array.shape[2] == 1:
-            array = array[..., 0]
+    for where, array in _planes(values):
         if array.ndim != 2 or array.shape[0] != height or not array.shape[1] \
                 or (width or array.shape[1]) != array.shape[1]:
             raise BadRequest(f"{where}: expected shape (1, {height}, {width or 'W'}), not "
@@ -149,6 +145,53 @@ def line_tensors(values, height, max_width, width=None):
                            "this model reads")
         arrays.append(np.ascontiguousarray(array))
     return arrays
+
+
+def grey_images(values, max_pixels):
+    """Check the input of ``softmax``: grey images of lines, 0 for black to 1 for white.
+
+    Parameters
+    ----------
+    values : list
+        Nested lists of numbers: (H, W), (H, W, 1) or (1, H, W); ink and paper as in the image
+        files that the model was trained on.
+    max_pixels : int
+
+    Returns
+    -------
+    list of numpy.ndarray
+        uint8, (H, W).
+
+    Raises
+    ------
+    BadRequest
+        Another shape, or numbers beyond 0 and 1.
+    TooLarge
+    """
+    images = []
+    for where, array in _planes(values):
+        if array.ndim != 2 or array.size < 2:
+            raise BadRequest(f"{where}: expected shape (height, width), not "
+                             f"{tuple(np.shape(array))}")
+        if array.size > max_pixels:
+            raise TooLarge(f"{where}: {array.size} pixels are more than the {max_pixels} allowed")
+        if array.min() < 0 or array.max() > 1:
+            raise BadRequest(f"{where}: expected greys from 0 (black) to 1 (white), found "
+                             f"{array.min():g} to {array.max():g}")
+        images.append(np.round(array * 255).astype(np.uint8))
+    return images
+
+
+def _planes(values):
+    """Yield (where, float32 array without a channel of one) of each line."""
+    for index, value in enumerate(values):
+        where = f"line {index}"
+        array = _numbers(value, where)
+        if array.ndim == 3 and array.shape[0] == 1:
+            array = array[0]
+        elif array.ndim == 3 and array.shape[2] == 1:
+            array = array[..., 0]
+        yield where, array
 
 
 def _numbers(value, where):
@@ -167,28 +210,25 @@ def _numbers(value, where):
     return array
 
 
-def image_bytes(values):
-    """Check the input of ``text``: {"b64": ...} for each line.
-
-    Returns
-    -------
-    list of bytes
+def image_bytes(value):
+    """Return the image file of ``{"b64": ...}``, the input of ``text``.
 
     Raises
     ------
     BadRequest
         Anything else, or broken base64.
     """
-    images = []
-    for index, value in enumerate(values):
-        if not isinstance(value, dict) or set(value) != {"b64"} \
-                or not isinstance(value["b64"], str):
-            raise BadRequest(f"line {index}: expected {{\"b64\": \"...\"}} with an image file")
-        try:
-            images.append(base64.b64decode(value["b64"].encode("ascii"), validate=True))
-        except (binascii.Error, UnicodeEncodeError) as error:
-            raise BadRequest(f"line {index}: not base64 ({error})") from None
-    return images
+    if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
+        raise BadRequest('expected {"b64": "..."} with an image file')
+    try:
+        return base64.b64decode(value["b64"].encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise BadRequest(f"not base64 ({error})") from None
+
+
+def softmax(logits):
+    """Return the probabilities of logits (frames, classes)."""
+    return np.exp(log_softmax(logits))
 
 
 def predictions(request, outputs):
@@ -198,15 +238,17 @@ def predictions(request, outputs):
     ----------
     request : PredictRequest
     outputs : dict of str to list
-        Named outputs, one value for each line. A single one goes without its name. Arrays are
-        rounded to 6 decimals.
+        Named outputs, one value for each line. A single one goes without its name. Logits are
+        rounded to 6 decimals, probabilities to 9: their logarithm is taken.
 
     Raises
     ------
     BadRequest
         An output is not finite: the input was out of all proportion.
     """
-    outputs = {name: [_plain(value) for value in values] for name, values in outputs.items()}
+    decimals = 9 if request.signature == "softmax" else 6
+    outputs = {name: [_plain(value, decimals) for value in values]
+               for name, values in outputs.items()}
     if request.rows:
         if len(outputs) == 1:
             return {"predictions": next(iter(outputs.values()))}
@@ -214,12 +256,12 @@ def predictions(request, outputs):
     return {"outputs": next(iter(outputs.values())) if len(outputs) == 1 else outputs}
 
 
-def _plain(value):
+def _plain(value, decimals):
     if not isinstance(value, np.ndarray):
         return value
     if not np.isfinite(value).all():
         raise BadRequest("the network's answer to these numbers is not finite")
-    return value.astype(np.float64).round(6).tolist()
+    return value.astype(np.float64).round(decimals).tolist()
 
 
 def metadata(name, version, height, width, classes):
@@ -240,6 +282,9 @@ def metadata(name, version, height, width, classes):
                 "serving_default": _signature(
                     {"images": ("DT_FLOAT", (-1, 1, height, width))},
                     {"logits": ("DT_FLOAT", (-1, -1, classes))}),
+                "softmax": _signature(
+                    {"images": ("DT_FLOAT", (-1, -1, -1))},
+                    {"probabilities": ("DT_FLOAT", (-1, -1, classes))}),
                 "text": _signature(
                     {"image": ("DT_STRING", (-1,))},
                     {"text": ("DT_STRING", (-1,)), "confidence": ("DT_FLOAT", (-1,))}),

@@ -4,6 +4,7 @@ import base64
 import concurrent.futures
 import io
 import json
+import re
 import threading
 import time
 
@@ -66,6 +67,31 @@ def test_tensors_give_logits(shared):
     for inputs in ([tensor("abc"), tensor("cab")], {"images": [tensor("abc"), tensor("cab")]}):
         columns = shared.post(V1 + ":predict", {"inputs": inputs}).json
         assert [text_of(logits) for logits in columns["outputs"]] == ["abc", "cab"]
+
+
+def test_greys_give_probabilities(shared, running):
+    """What a client of the captcha systems sends: dark ink on light paper, 0 to 1."""
+    grey = (draw_bars("abc") / 255).tolist()
+    answer = shared.post(V1 + ":predict", {"signature_name": "softmax", "instances": [grey]}).json
+    [probabilities] = np.array(answer["predictions"])
+    assert text_of(probabilities) == "abc" and (probabilities > 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    # With a channel; in columns; as the answer to those who name no signature.
+    channel = [[[v] for v in row] for row in grey]
+    columns = shared.post(V1 + ":predict", {"signature_name": "softmax", "inputs": [channel]})
+    assert columns.json["outputs"] == answer["predictions"]
+    client, _ = running(signature="softmax")
+    assert client.post(V1 + ":predict", {"instances": [grey]}).json == answer
+    for wrong, message in (([[0, 255]], "from 0 (black) to 1"), ([[[[0]]]], "expected shape"),
+                           ([["a"]], "expected numbers")):
+        bad = shared.post(V1 + ":predict", {"signature_name": "softmax", "instances": [wrong]})
+        assert bad.status == 400 and message in bad.error
+
+
+def test_models_are_listed(shared):
+    [model] = shared.get("/v1/models").json["models"]
+    assert model["name"] == "half" and model["default"]
+    assert model["model_version_status"][0]["state"] == "AVAILABLE"
 
 
 def test_images_give_text(shared):
@@ -207,7 +233,7 @@ def test_xml(shared, format, root):
     text = answer.body.decode("utf-8")
     assert root in text and "some" in text
     answer = shared.recognise(png("a"), png("b"), query=f"?format={format}")
-    assert answer.status == 400 and "for one image" in answer.error
+    assert answer.status == 400 and "for one page" in answer.error
 
 
 @pytest.mark.parametrize("query", ["?lines=none", "?alternatives=-1", "?alternatives=11",
@@ -221,6 +247,7 @@ def test_wrong_forms_are_400(shared):
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     for body, headers in (
             (b"", {}), (b"{}", {"Content-Type": "application/json"}), (b"", kind),
+            (b"", {"Content-Type": "image/png"}),
             (b"--x\r\n", kind), (b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--", kind),
             (b"nonsense", {"Content-Type": "multipart/form-data"}),
             (b"\x00" * 100, kind), (b"", {"Content-Type": "multipart/form-data; boundary="})):
@@ -235,6 +262,38 @@ def test_wrong_forms_are_400(shared):
 def test_a_name_from_outside_cannot_write_into_messages_or_logs(shared, caplog):
     answer = shared.recognise(("../../etc/x\u001b[31m.png", b"no image"))
     assert answer.status == 400 and answer.error.startswith("x\\x1b[31m.png: not an image")
+
+
+def test_one_bad_image_costs_the_others_nothing(running, shared):
+    client, _ = running(max_lines=2, max_pixels=20_000)
+    large = np.full((200, 200), 255, np.uint8)
+    images = client.recognise(("a.png", png("good")), ("b.png", b"none"), ("c.png", png(large)),
+                              ("d.png", png("well")), ("e.png", png("more")),
+                              query="?lines=one").json["images"]
+    assert [page.get("text") for page in images] == ["good", None, None, "well", None]
+    assert "b.png: not an image" in images[1]["error"] and "40000" not in images[0]
+    assert "200 x 200" in images[2]["error"] and "3 lines are more" in images[4]["error"]
+    schemas.Recognition.model_validate({"model": "m", "version": 1, "images": images})
+    rows = shared.post(V1 + ":predict", {"signature_name": "text", "instances": [
+        b64(png("good")), b64(b"none"), {"b64": "?"}]}).json["predictions"]
+    assert [row["text"] for row in rows] == ["good", "", ""] and rows[0]["error"] == ""
+    assert "line 1: not an image" in rows[1]["error"] and "line 2: not base64" in rows[2]["error"]
+
+
+def test_a_body_may_be_the_file_itself(shared):
+    for kind in ("image/png", "application/octet-stream"):
+        answer = shared.send("POST", "/recognition?lines=one&name=x.png", png("raw bytes"),
+                             {"Content-Type": kind})
+        [page] = answer.json["images"]
+        assert (page["image"], page["text"]) == ("x.png", "raw bytes")
+
+
+def test_every_page_of_a_file_is_read(shared):
+    out = io.BytesIO()
+    frames = [Image.fromarray(draw_bars(text)) for text in ("one", "two", "three")]
+    frames[0].save(out, "TIFF", save_all=True, append_images=frames[1:])
+    pages = shared.recognise(("a.tiff", out.getvalue()), query="?lines=one").json["images"]
+    assert [(p["number"], p["text"]) for p in pages] == [(1, "one"), (2, "two"), (3, "three")]
 
 
 # -- limits -----------------------------------------------------------------------------------
@@ -454,6 +513,10 @@ def test_the_page_and_its_files(shared):
     assert page.status == 200 and page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
+    docs = shared.get("/docs")
+    assert docs.status == 200 and "cdn" not in docs.body.decode()
+    for path in re.findall(r'(?:src|href)="(/[^"]+)"', docs.body.decode()):
+        assert shared.get(path).status == 200, path
     for name, kind in (("app.js", "text/javascript"), ("style.css", "text/css")):
         answer = shared.get(f"/static/{name}")
         assert answer.status == 200 and answer.headers["content-type"].startswith(kind)
@@ -472,13 +535,14 @@ def test_openapi_tells_what_is_there(shared):
         "/v1/models/{name}", "/v1/models/{name}/versions/{version}",
         "/v1/models/{name}/metadata", "/v1/models/{name}/versions/{version}/metadata",
         "/v1/models/{name}:predict", "/v1/models/{name}/versions/{version}:predict",
-        "/recognition", "/healthz", "/readyz", "/info", "/metrics"}
+        "/v1/models", "/recognition", "/jobs", "/jobs/{id}", "/jobs/{id}/events",
+        "/jobs/{id}/pages/{page}/image", "/export", "/healthz", "/readyz", "/info", "/metrics"}
     for path in document["paths"].values():
         for operation in path.values():
             assert "422" not in operation["responses"] and operation["summary"]
     predict = document["paths"]["/v1/models/{name}:predict"]["post"]
     assert {"200", "400", "404", "408", "413", "429", "503", "504"} <= set(predict["responses"])
-    assert len(predict["requestBody"]["content"]["application/json"]["schema"]["oneOf"]) == 4
+    assert len(predict["requestBody"]["content"]["application/json"]["schema"]["oneOf"]) == 6
     text = json.dumps(document)
     for name in document["components"]["schemas"]:
         assert f"#/components/schemas/{name}" in text
@@ -486,6 +550,7 @@ def test_openapi_tells_what_is_there(shared):
     schemas.ModelStatus.model_validate(shared.get(V1).json)
     schemas.ModelMetadata.model_validate(shared.get(V1 + "/metadata").json)
     schemas.Info.model_validate(shared.get("/info").json)
+    schemas.Models.model_validate(shared.get("/v1/models").json)
     for body in ({"instances": [tensor("a")]}, {"inputs": [tensor("a")]},
                  {"signature_name": "text", "instances": [b64(png("a"))]}):
         schemas.AnyPredictions.model_validate(shared.post(V1 + ":predict", body).json)

@@ -15,9 +15,24 @@ def parse(*arguments):
     return serve.serving_config(make_parser("ocr", "serve", serve.__name__).parse(arguments))
 
 
-def test_every_setting_has_an_option():
-    names = {f.name for f in dataclasses.fields(ServingConfig)}
-    assert names == set(serve._OPTIONS) | {"models", "cors"}
+def test_every_setting_is_an_option_that_the_help_explains():
+    parser = make_parser("ocr", "serve", serve.__name__)
+    names = {f.name for f in dataclasses.fields(ServingConfig)} - {"models"}
+    assert names <= set(parser.options())
+    settings = parser.format_help().partition("\nsettings (")[2].splitlines()
+    for name in names:
+        at = next(i for i, line in enumerate(settings) if line.startswith(f"{name} = "))
+        assert settings[at + 1].startswith("    "), name
+
+
+def test_models_are_called_as_they_are(tmp_path):
+    (tmp_path / "half.onnx").write_bytes(b"")
+    assert parse("--model", str(tmp_path / "half.onnx")).models == {
+        "half": str(tmp_path / "half.onnx")}
+    shipped = parse().models
+    assert list(shipped)[0] == "french" and all(
+        path.endswith(f"{name}.onnx") for name, path in shipped.items())
+    assert parse("--model", "french").models == {"french": shipped["french"]}
 
 
 def test_options_go_before_the_file(tmp_path):

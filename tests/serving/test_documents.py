@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
+from ocr.serving.documents import Document
 from ocr.serving.errors import BadRequest, TooLarge
-from ocr.serving.images import read_image
 from ocr.serving.reading import ServedRecogniser
 
 from .fakes import BarRecogniser, draw_bars
@@ -49,6 +49,13 @@ def encoded():
 
 
 FILES = encoded()
+
+
+def read_image(data, name, max_pixels):
+    """The first page of a file, grey."""
+    return Document(data, name, max_pixels).grey(0)
+
+
 MODEL = ServedRecogniser(BarRecogniser())
 
 

@@ -1,0 +1,163 @@
+"""The addresses for images and documents: read at once, as jobs, and written out."""
+
+from typing import Literal, Optional
+
+from lm.base.errors import OCRError
+
+from ..formats import reading_to_dict
+from . import export, schemas, tensors
+from .documents import Document
+from .errors import BadRequest
+from .uploads import uploads
+
+__all__ = ["routes", "MOST_ALTERNATIVES"]
+
+MOST_ALTERNATIVES = 10
+#: Seconds that a request for news may wait.
+_MOST_WAIT = 30
+
+
+def routes(service):
+    """Return the router of ``/recognition``, ``/jobs`` and ``/export``."""
+    from fastapi import APIRouter, Query, Request
+    from starlette.responses import Response
+
+    config, JSON, responses = service.config, schemas.json_response, schemas.responses
+    router = APIRouter()
+    Lines = Query("auto", description="one: each image is a line; find: it is a page, whose lines "
+                                      "are found; auto: as the image looks")
+    Alternatives = Query(0, ge=0, le=MOST_ALTERNATIVES,
+                         description="Other readings of each line, at most")
+    Model = Query(None, description="The first one by default")
+    Name = Query(None, description="Of a file that is the body itself")
+
+    @router.post("/recognition", summary="Read images", tags=["Images"],
+                 openapi_extra={"requestBody": schemas.FILES_BODY},
+                 responses={200: {"model": schemas.Recognition,
+                                  "content": {"application/xml": {"schema": {"type": "string"}}},
+                                  "description": "Readings; XML when `format` asks for it"},
+                            **schemas.COMMON})
+    async def recognition(
+            request: Request, lines: Literal["auto", "one", "find"] = Lines,
+            alternatives: int = Alternatives,
+            format: Literal["json", "alto", "page"] = Query(
+                "json", description="alto, page: XML, of one page"),
+            model: Optional[str] = Model,
+            version: Optional[int] = Query(None, ge=0, lt=2**63), name: Optional[str] = Name):
+        with service.held(model, version) as (served, one):
+            return await service.until_cut(
+                recognise(request, served, one, lines, alternatives, format, name))
+
+    async def recognise(request, model, version, lines, alternatives, format, name):
+        async with uploads(request, config, name) as (sent, _):
+            files = [(name, file.read()) for name, file in sent]
+
+        async def work():
+            pages = await service.read_images(model, version, files, lines, alternatives)
+            if all(isinstance(page, OCRError) for *_, page in pages):
+                raise pages[0][2]
+            schemas.note(request, model, version, sum(
+                len(page.lines) for *_, page in pages if not isinstance(page, OCRError)))
+            if format == "json":
+                return await service.in_thread(lambda: tensors.to_json(
+                    {"model": model.name, "version": version.number,
+                     "images": [_page(*one) for one in pages]}))
+            if len(pages) != 1:
+                raise BadRequest(f"format {format} is written for one page, not {len(pages)}")
+            [(name, _, page)] = pages
+            return await service.in_thread(export.encoded, page, name, format)
+
+        answer = await service.while_wanted(work(), request.receive)
+        return Response(answer, media_type=export.FORMATS[format])
+
+    # -- jobs ---------------------------------------------------------------------------------
+
+    def owner(request):
+        return request.scope["ocr"].get("key")
+
+    @router.post("/jobs", status_code=202, summary="Read documents in the background",
+                 tags=["Jobs"], openapi_extra={"requestBody": schemas.FILES_BODY},
+                 responses={202: {"model": schemas.Job}, **schemas.COMMON})
+    async def submit(
+            request: Request, lines: Literal["auto", "one", "find"] = Lines,
+            alternatives: int = Alternatives, model: Optional[str] = Model,
+            name: Optional[str] = Name):
+        with service.held(model):
+            pass
+        async with uploads(request, config, name) as (files, _):
+            job = await service.jobs.submit(owner(request), files, model=model, lines=lines,
+                                            alternatives=alternatives)
+        return JSON(job.summary(), 202, {"Location": f"/jobs/{job.id}"})
+
+    @router.get("/jobs", summary="All jobs (of this key)", tags=["Jobs"],
+                responses=responses(schemas.JobList))
+    async def jobs(request: Request):
+        return JSON({"jobs": [job.summary() for job in service.jobs.of(owner(request))]})
+
+    @router.get("/jobs/{id}", summary="A job's readings, as far as they are", tags=["Jobs"],
+                responses=responses(schemas.JobResult, 404))
+    async def job(request: Request, id: str):
+        return JSON(service.jobs.get(id, owner(request)).result())
+
+    @router.get("/jobs/{id}/events", summary="What happened in a job since", tags=["Jobs"],
+                responses=responses(schemas.News, 404))
+    async def news(request: Request, id: str,
+                   after: int = Query(0, ge=0, lt=2**31, description="Events known already"),
+                   wait: float = Query(0, ge=0, le=_MOST_WAIT,
+                                       description="Seconds to wait for the next")):
+        one = service.jobs.get(id, owner(request))
+        events = await one.news(after, wait)
+        return JSON({**one.summary(), "events": events, "next": after + len(events)})
+
+    @router.get("/jobs/{id}/pages/{page}/image", summary="A page as JPEG, for the screen",
+                tags=["Jobs"], response_class=Response,
+                responses={200: {"content": {"image/jpeg": {}}},
+                           **{code: schemas.COMMON[code] for code in (400, 401, 404, 413, 500)}})
+    async def image(request: Request, id: str, page: int):
+        one = service.jobs.get(id, owner(request))
+        return Response(await service.in_thread(service.jobs.picture, one, page),
+                        media_type="image/jpeg")
+
+    @router.delete("/jobs/{id}", summary="Cancel and forget a job", tags=["Jobs"],
+                   responses=responses(schemas.Health, 404))
+    async def remove(request: Request, id: str):
+        service.jobs.remove(service.jobs.get(id, owner(request)))
+        return JSON({"status": "removed"})
+
+    # -- writing out --------------------------------------------------------------------------
+
+    @router.post("/export", summary="Write readings out, corrected ones too", tags=["Images"],
+                 openapi_extra={"requestBody": schemas.EXPORT_BODY}, response_class=Response,
+                 responses={200: schemas.EXPORT_ANSWER, **schemas.COMMON})
+    async def write(request: Request, format: Literal[tuple(export.FORMATS)] = Query(
+            "txt", description="table: a ZIP of line images and their texts to train on; it "
+                               "takes the pages' images as `files`, in order")):
+        async with uploads(request, config, fields=("pages",)) as (files, values):
+            if not values["pages"]:
+                raise BadRequest("the field 'pages' is missing")
+
+            def work():
+                pages = export.parse_pages(values["pages"])
+                if format != "table":
+                    return export.write(pages, format)
+                return export.training_table(pages, greys(pages)), "application/zip", ".zip"
+
+            def greys(pages):
+                if len(files) != len(pages):
+                    raise BadRequest(f"{len(pages)} pages need as many files, not {len(files)}")
+                for page, (name, file) in zip(pages, files):
+                    document = Document(file.read(), name, config.max_pixels)
+                    yield document.grey(min(page.number, len(document)) - 1)
+
+            content, kind, ending = await service.until_cut(service.in_thread(work))
+        return Response(content, media_type=kind, headers={
+            "Content-Disposition": f'attachment; filename="ocr{ending}"'})
+
+    return router
+
+
+def _page(name, number, page):
+    """Return what stands for a page in the answer of ``/recognition``."""
+    if isinstance(page, OCRError):
+        return {"image": name, "number": number, "error": str(page)}
+    return {"number": number, **reading_to_dict(page, name)}
