@@ -208,7 +208,8 @@ class TrainingBatches:
                                 self._generator(epoch, index))
                 for index, width in zip(group, widths)]
 
-    def _line(self, epoch, index):
+    def line(self, epoch, index):
+        """Return line `index` as an epoch trains on it: float32, (height, width)."""
         ink = self.prepared[index]
         if self.augmentation is not None:
             rng = self._generator(epoch, index)
@@ -223,7 +224,7 @@ class TrainingBatches:
     def epoch(self, epoch, start=0):
         """Yield the batches of an epoch, from batch `start` on (to resume in its middle)."""
         def make(chunk):
-            return collate([self._line(epoch, i) for i in chunk],
+            return collate([self.line(epoch, i) for i in chunk],
                            [self.labels[i] for i in chunk], chunk, _width_step(self.prepared))
 
         yield from _prefetch(make, self.order(epoch)[start:], self.workers, self.workers + 2)

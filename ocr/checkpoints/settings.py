@@ -96,7 +96,7 @@ class TrainingConfig(Settings):
     schedule : {"cosine", "plateau", "constant"}
         How the rate falls after the warm-up.
     plateau_patience, plateau_factor :
-        After so many validations without a better CER the rate is multiplied by the factor.
+        After so many validations without a better one the rate is multiplied by the factor.
     weight_decay : float
         Share of each weight taken off a step, times the rate; 0 for none.
     clip : float
@@ -110,8 +110,11 @@ class TrainingConfig(Settings):
         The average starts with a shorter memory, so that the first weights are soon forgotten:
         right for weights drawn at random. Without it, it starts from the initial weights as they
         are: for a network that is good already, trained on at a high rate.
+    monitor : {"cer", "loss"}
+        Which figure of the validation chooses the best checkpoint, stops early and lowers the
+        rate of the schedule "plateau".
     patience : int
-        Stop after so many validations without a better CER; 0 never.
+        Stop after so many validations without a better one; 0 never.
     validate_every : int
         Epochs between validations.
     seed : int
@@ -120,10 +123,13 @@ class TrainingConfig(Settings):
         "auto", "cpu", "gpu" or "gpu:0,1" (the batch is split over several).
     workers : int
         Threads that prepare batches; 0 prepares them between steps.
+    keep_epochs : bool
+        Keep the weights of every validated epoch, as ``epoch-NNN.ckpt``.
     checkpoint_minutes : float
         Minutes between writes of the last checkpoint inside an epoch.
     log_images : int
-        Training and validation lines shown in mxboard with truth and reading; 0 for none.
+        Training and validation lines shown in mxboard with truth and reading, and lines drawn
+        into ``samples.png`` before training; 0 for none.
     initial_checkpoint : str or None
         Start from these weights (of the same network; an output layer for another alphabet
         takes over the characters both have).
@@ -150,11 +156,13 @@ class TrainingConfig(Settings):
     shortcut_weight: _Amount = 0.3
     ema: Annotated[float, Range(0, below=1)] = 0.998
     ema_warmup: bool = True
+    monitor: Literal["cer", "loss"] = "cer"
     patience: _Whole = 0
     validate_every: _Count = 1
     seed: Annotated[int, Range(0, 2 ** 31 - 1)] = 1
     device: str = "auto"
     workers: _Whole = 1
+    keep_epochs: bool = False
     checkpoint_minutes: _Amount = 5.0
     log_images: _Whole = 8
     initial_checkpoint: Optional[str] = None
@@ -173,7 +181,8 @@ class ExperimentConfig(Settings):
     data : DataConfig
     alphabet : str
         "data" (the training transcripts' characters), a preset ("iam", "ascii"), a file of
-        characters, or a checkpoint (``.ckpt``) to take its alphabet over.
+        characters, or a checkpoint (``.ckpt``) to take its alphabet over; ``+data`` behind one of
+        these adds the characters of the training transcripts that it lacks.
     """
 
     output: str

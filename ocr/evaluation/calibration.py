@@ -14,7 +14,8 @@ from lm.base.files import atomic_path, write_text
 from lm.base.settings import to_mapping
 
 from ..decoding.calibration import log_odds
-from .gallery import _STYLE, _font
+from ..image.fonts import label_font
+from .gallery import _STYLE
 from .report import aligned
 
 __all__ = ["word_outcomes", "line_outcomes", "ReliabilityBin", "Kept", "Reliability",
@@ -375,7 +376,7 @@ def _draw(shapes, scale=2):
             draw.ellipse([x - r, y - r, x + r, y + r], fill=colour)
         else:
             text, size, anchor = rest
-            draw.text((x, y), text, fill=colour, font=_font(size * scale), anchor=anchor + "s")
+            draw.text((x, y), text, fill=colour, font=label_font(size * scale), anchor=anchor + "s")
     return canvas
 
 

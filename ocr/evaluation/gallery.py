@@ -10,6 +10,8 @@ from rapidfuzz.distance import Levenshtein
 from lm.base.errors import DataError
 from lm.base.files import atomic_path, write_text
 
+from ..image.fonts import label_font
+
 __all__ = ["mark_differences", "save_gallery", "save_gallery_png"]
 
 _STYLE = """
@@ -122,7 +124,7 @@ def save_gallery_png(path, report, images, max_lines=8):
     if not order:
         raise DataError("no lines to show")
     picks = np.unique(np.linspace(0, len(order) - 1, min(max_lines, len(order))).round())
-    width, line_height, step, font = 1100, 56, 22, _font(15)
+    width, line_height, step, font = 1100, 56, 22, label_font(15)
     block = line_height + step * (1 + len(report.systems)) + 14
     canvas = Image.new("RGB", (width, block * len(picks)), "white")
     draw = ImageDraw.Draw(canvas)
@@ -148,11 +150,3 @@ def save_gallery_png(path, report, images, max_lines=8):
         draw.line([(10, top + block - 4), (width - 10, top + block - 4)], fill="lightgray")
     with atomic_path(path) as temporary:
         canvas.save(temporary, "PNG")
-
-
-def _font(size):
-    import matplotlib
-    from PIL import ImageFont
-
-    # Matplotlib ships a font with accents.
-    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)

@@ -5,7 +5,7 @@ import unicodedata
 from lm.base.errors import ConfigError, DataError
 from lm.base.files import atomic_path
 
-from .gallery import _font
+from ..image.fonts import label_font
 
 __all__ = ["label_grid"]
 
@@ -52,7 +52,7 @@ def label_grid(images, truths, readings, path, columns=4, font=None):
     if columns < 1:
         raise ConfigError(f"columns is {columns}; at least 1 is needed")
     try:
-        letters = _font(15) if font is None else ImageFont.truetype(font, 15)
+        letters = label_font(15) if font is None else ImageFont.truetype(font, 15)
     except OSError as error:
         raise ConfigError(f"{font}: not a readable font ({error})") from None
     cells, wrong = [], 0

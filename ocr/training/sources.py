@@ -70,10 +70,16 @@ def make_alphabet(setting, dataset):
     ----------
     setting : str
         "data" (the characters of `dataset`), a preset, a file of characters, or a checkpoint
-        (``.ckpt``), whose alphabet it is then.
+        (``.ckpt``), whose alphabet it is then. With ``+data`` behind it the alphabet grows by the
+        characters of `dataset` that it lacks; those it has keep their places.
     dataset : LineDataset
         Training lines.
     """
+    if setting.endswith("+data"):
+        known = make_alphabet(setting[:-5], dataset)
+        found = Alphabet.from_texts(dataset.texts()).characters
+        return Alphabet(known.characters + tuple(c for c in found if c not in known),
+                        known.replacement)
     if setting == "data":
         return Alphabet.from_texts(dataset.texts())
     if setting in PRESETS:

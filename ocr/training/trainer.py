@@ -1,37 +1,33 @@
 """Training a line recogniser with CTC: resumable, logged, chosen on validation CER."""
 
 import os
+import shlex
 import time
 from array import array
 from collections.abc import Sequence
 
 import numpy as np
 
-from lm.base.errors import CheckpointError, TrainingError
-from lm.base.files import write_json
-from lm.base.settings import from_mapping, to_mapping
+from lm.base.errors import TrainingError
+from lm.base.files import write_json, write_text
+from lm.base.settings import to_mapping
 from lm.base.signals import Interrupted, collect_signals
 
-from ..base.backend import autograd, devices, gluon, mx, nd, nn
+from ..base.backend import autograd, devices, mx, nd
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ..checkpoints.settings import ExperimentConfig
 from ..decoding import build_decoder
 from ..models import build_network
 from ..models.pretrained import load_pretrained
+from ..models.summary import summarise
 from ..models.weights import load_weights, weights_of
-from ..recognition.network import compute_logits
-from ..text.metrics import TextMetric
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
+from .pictures import caption_line, log_text, save_curve, save_samples
 from .sources import make_alphabet, open_split
+from .start import check_same, freeze, transfer
+from .validation import ctc_loss, validate
 
 __all__ = ["Trainer", "train"]
-
-#: Settings that may change between a run and its resumption: they do not shape its numbers.
-FREE_ON_RESUME = {("output",), ("training", "device"), ("training", "workers"),
-                  ("training", "checkpoint_minutes"), ("training", "log_images"),
-                  ("data", "cache")}
-
 
 class _Labels(Sequence):
     """The encoded transcripts of samples, each made when it is asked for."""
@@ -49,9 +45,10 @@ class _Labels(Sequence):
 class Trainer:
     """Trains one network as an `ExperimentConfig` says.
 
-    Writes into ``config.output``: ``best.ckpt`` (lowest validation CER), ``last.ckpt`` (all
-    that resuming needs), ``history.json``, ``skipped.json`` (lines left out, with reasons)
-    and mxboard logs in ``logs``.
+    Writes into ``config.output``: ``best.ckpt`` (lowest validation CER, or loss), ``last.ckpt``
+    (all that resuming needs), ``history.json``, ``curve.png``, ``samples.png`` (lines as they
+    are trained on), ``summary.txt`` (the network's layers), ``skipped.json`` (lines left out,
+    with reasons) and mxboard logs in ``logs``.
 
     Parameters
     ----------
@@ -70,10 +67,12 @@ class Trainer:
         self.contexts = devices(settings.device)
         stored = load_checkpoint(self.path("last")) if resume else None
         if stored is not None:
-            _check_same(stored, config, alphabet, self.path("last"))
-        elif os.path.exists(self.path("last")):
-            raise TrainingError(f"{self.path('last')} is there already: resume it, or choose "
-                                "another output folder")
+            check_same(stored, config, alphabet, self.path("last"))
+        else:
+            for path in (self.path("last"), self.path("best")):
+                if os.path.exists(path):
+                    raise TrainingError(f"{path} is there already: resume it, or choose another "
+                                        "output folder")
         mx.random.seed(settings.seed)
         np.random.seed(settings.seed % 2 ** 32)
         self.net = build_network(config, alphabet.num_classes)
@@ -91,21 +90,24 @@ class Trainer:
                    {"train": self.prepared.dataset.report.to_json(),
                     "validation": self.validation.dataset.report.to_json()})
         self.total_steps = len(self.batches) * settings.epochs
-        self.loss = gluon.loss.CTCLoss(layout="NTC", label_layout="NT")
+        self.loss = ctc_loss()
         self.decoder = build_decoder("greedy", alphabet)
         self.state = {"epoch": 0, "batch": 0, "step": 0, "loss_sum": 0.0, "lines": 0,
                       "seconds": 0.0, "plateau_scale": 1.0, "bad_validations": 0,
-                      "plateau_bad": 0, "best_cer": None, "best_epoch": None, "history": []}
+                      "plateau_bad": 0, "best": None, "best_cer": None, "best_epoch": None,
+                      "start": None, "history": []}
         if stored is not None:
             load_weights(self.net, stored.weights, self.path("last"))
         elif settings.initial_checkpoint:
-            _transfer(self.net, settings.initial_checkpoint, alphabet, say,
+            transfer(self.net, settings.initial_checkpoint, alphabet, say,
                       settings.initial_partial)
         elif config.model.pretrained:
             load_pretrained(self.net, config.model.pretrained,
                             config.model.pretrained_required)
         if settings.freeze:
-            _freeze(self.net, settings.freeze)
+            freeze(self.net, settings.freeze)
+        self._summary = summarise(self.net)
+        write_text(os.path.join(config.output, "summary.txt"), self._summary + "\n")
         self.net.hybridize(static_alloc=True)
         self.optimiser = Optimiser(self.net, settings)
         self.average = (WeightAverage(self.net, settings.ema, settings.ema_warmup)
@@ -115,7 +117,7 @@ class Trainer:
         self._writer = None
 
     def path(self, name):
-        """Return the path of the checkpoint "best" or "last"."""
+        """Return the path of the checkpoint "best", "last" or "epoch-NNN"."""
         return os.path.join(self.config.output, f"{name}.ckpt")
 
     def _prepare(self, dataset):
@@ -144,13 +146,15 @@ class Trainer:
             to_mapping(self.config), self.alphabet, weights_of(self.net),
             {**self.state, "updates": updates}, arrays))
 
-    def _save_best(self):
+    def _save_weights(self, name):
         kept = {k: self.state[k] for k in ("epoch", "step", "best_cer")}
-        save_checkpoint(self.path("best"), Checkpoint(
+        save_checkpoint(self.path(name), Checkpoint(
             to_mapping(self.config), self.alphabet, weights_of(self.net), kept))
 
     def _restore(self, stored):
-        self.state.update({k: stored.state[k] for k in self.state})
+        # Older checkpoints know fewer figures; their best was always the CER's.
+        self.state.update(best=stored.state["best_cer"])
+        self.state.update({k: stored.state[k] for k in self.state if k in stored.state})
         if stored.state["updates"]:
             self.optimiser.load_state(stored.state["updates"], stored.arrays)
         if self.average:
@@ -179,13 +183,32 @@ class Trainer:
         for report in (self.prepared.dataset.report, self.validation.dataset.report):
             if len(report):
                 self.say(f"{report} (listed in skipped.json)")
+        logs = os.path.join(self.config.output, "logs")
+        self.say(f"to watch: tensorboard --logdir {shlex.quote(logs)}")
         with collect_signals() as received, SummaryWriter(
-                os.path.join(self.config.output, "logs"), flush_secs=10,
-                verbose=False) as self._writer:
+                logs, flush_secs=10, verbose=False) as self._writer:
             self._saved = time.monotonic()
+            if not self.state["step"]:
+                self._show_start()
             while self.state["epoch"] < settings.epochs and not self._exhausted():
                 self._epoch(received)
         return self.state["history"]
+
+    def _show_start(self):
+        """Show what is trained on and, going on from another network, what that one reads."""
+        settings, output = self.config.training, self.config.output
+        log_text(self._writer, "network", self._summary)
+        if some := [int(i) for i in self.batches.usable[:settings.log_images]]:
+            save_samples(os.path.join(output, "samples.png"),
+                         [self.batches.line(0, i) for i in some],
+                         [self.prepared.dataset.samples[i].text for i in some])
+        if settings.initial_checkpoint:
+            scores = self._read(self.validation)
+            self.state["start"] = {"validation_cer": scores.cer, "validation_wer": scores.wer,
+                                   "validation_loss": scores.loss}
+            self._log_validation(scores, 0)
+            self.say(f"before the first epoch: validation CER {100 * scores.cer:.2f}%, "
+                     f"loss {scores.loss:.3f}")
 
     def parameter_count(self):
         """Return the number of trained parameters."""
@@ -230,16 +253,19 @@ class Trainer:
         # Reseeding each step makes dropout a function of (seed, step): resuming is exact.
         mx.random.seed((settings.seed * 1_000_003 + step) % 2 ** 31)
         rate = learning_rate_at(step, self.total_steps, settings, self.state["plateau_scale"])
-        parts = [np.array_split(getattr(batch, name), len(self.contexts))
-                 for name in ("images", "widths", "labels", "label_lengths")]
-        losses = []
+        losses, totals = [], []
         with autograd.record():
-            for context, part in zip(self.contexts, zip(*parts)):
-                if len(part[0]):
-                    losses.append(self._losses([nd.array(p, ctx=context) for p in part]))
-            totals = [(main + extra).sum() / len(batch) for main, extra in losses]
+            for context, rows in zip(self.contexts, np.array_split(np.arange(len(batch)),
+                                                                   len(self.contexts))):
+                # A device that gets no line of a short batch computes one that does not count:
+                # it needs gradients, of 0, like the others.
+                part = [nd.array(array[rows if len(rows) else [0]], ctx=context) for array in (
+                    batch.images, batch.widths, batch.labels, batch.label_lengths)]
+                main, extra = self._losses(part)
+                totals.append((main + extra).sum() * (1 if len(rows) else 0) / len(batch))
+                losses += [main] if len(rows) else []
         autograd.backward(totals)
-        values = np.concatenate([main.asnumpy() for main, _ in losses])
+        values = np.concatenate([main.asnumpy() for main in losses])
         norm = float("nan")
         if np.isfinite(values).all():
             norm = self.optimiser.step(rate)
@@ -281,166 +307,80 @@ class Trainer:
                  "train_loss": state["loss_sum"] / max(state["lines"], 1),
                  "lines_per_second": state["lines"] / max(state["seconds"], 1e-9)}
         state.update(epoch=epoch, batch=0, loss_sum=0.0, lines=0, seconds=0.0)
-        self._writer.add_scalar("train/loss", entry["train_loss"], epoch)
+        self._writer.add_scalar("loss", {"train": entry["train_loss"]}, epoch)
         self._writer.add_scalar("train/lines_per_second", entry["lines_per_second"], epoch)
-        if epoch % settings.validate_every == 0 or epoch == settings.epochs:
-            self._validate(entry)
+        told = (f"epoch {epoch}/{settings.epochs}: loss {entry['train_loss']:.3f}, "
+                f"{entry['lines_per_second']:.1f} lines/s")
+        validated = epoch % settings.validate_every == 0 or epoch == settings.epochs
+        if validated:
+            scores = self._validate()
+            entry.update(validation_cer=scores.cer, validation_wer=scores.wer,
+                         validation_loss=scores.loss)
+            told += (f", validation CER {100 * scores.cer:.2f}%, loss {scores.loss:.3f}"
+                     + (" (best)" if state["best_epoch"] == epoch else "")
+                     + f'\n  "{scores.readings[0]}" read for '
+                       f'"{self.validation.dataset.samples[0].text}"')
         state["history"].append(entry)
         write_json(os.path.join(self.config.output, "history.json"), state["history"])
-        validation = (f", validation CER {100 * entry['validation_cer']:.2f}%"
-                      + (" (best)" if state["best_epoch"] == epoch else "")
-                      if "validation_cer" in entry else "")
-        self.say(f"epoch {epoch}/{settings.epochs}: loss {entry['train_loss']:.3f}, "
-                 f"{entry['lines_per_second']:.1f} lines/s{validation}")
+        if validated:
+            save_curve(os.path.join(self.config.output, "curve.png"), state["history"],
+                       state["start"])
+        self.say(told)
 
-    def _validate(self, entry):
+    def _validate(self):
+        """Read the validation lines with the averaged weights; keep them where they are best."""
         settings, state = self.config.training, self.state
         nd.waitall()
         if self.average:
             self.average.swap()
         try:
-            began = time.monotonic()
-            logits = compute_logits(self.net, self.validation, settings.batch_size,
-                                    self.contexts[0], settings.workers)
-            seconds = time.monotonic() - began
-            readings = [h[0].text for h in self.decoder.decode(logits)]
-            metric = TextMetric()
-            metric.update_many(self.validation.dataset.texts(), readings)
-            summary = metric.summary(bootstrap=0)
-            entry.update(validation_cer=summary.cer, validation_wer=summary.wer,
-                         validation_loss=self._validation_loss(logits))
-            better = state["best_cer"] is None or summary.cer < state["best_cer"]
-            if better:
-                state.update(best_cer=summary.cer, best_epoch=state["epoch"], bad_validations=0,
-                             plateau_bad=0)
-                self._save_best()
+            scores = self._read(self.validation)
+            value = getattr(scores, settings.monitor)
+            if better := state["best"] is None or value < state["best"]:
+                state.update(best=value, best_cer=scores.cer, best_epoch=state["epoch"],
+                             bad_validations=0, plateau_bad=0)
+                self._save_weights("best")
+            if settings.keep_epochs:
+                self._save_weights(f"epoch-{state['epoch']:03d}")
         finally:
             if self.average:
                 self.average.swap()
         if not better:
             state["bad_validations"] += 1
             state["plateau_bad"] += 1
-            if settings.schedule == "plateau" and state["plateau_bad"] > settings.plateau_patience:
+            if settings.schedule == "plateau" and state["plateau_bad"] >= settings.plateau_patience:
                 state["plateau_scale"] *= settings.plateau_factor
                 state["plateau_bad"] = 0
+        self._log_validation(scores, state["epoch"])
+        self._log_training_lines(state["epoch"])
+        return scores
+
+    def _read(self, prepared):
+        settings = self.config.training
+        return validate(self.net, prepared, self.decoder, self.alphabet, settings.batch_size,
+                        self.contexts[0], settings.workers, max(settings.log_images, 1))
+
+    def _log_validation(self, scores, epoch):
         write = self._writer.add_scalar
-        epoch = state["epoch"]
-        write("validation/cer", summary.cer, epoch)
-        write("validation/wer", summary.wer, epoch)
-        write("validation/loss", entry["validation_loss"], epoch)
-        write("validation/lines_per_second", len(logits) / max(seconds, 1e-9), epoch)
-        self._log_images("validation", self.validation, readings, epoch)
-        self._log_training_lines(epoch)
-
-    def _validation_loss(self, logits):
-        """Mean CTC loss of the validation lines that are feasible and within the alphabet."""
-        from ..text.ctc import frames_needed
-
-        losses = []
-        for line, text in zip(logits, self.validation.dataset.texts()):
-            label = [] if self.alphabet.unknown(text) else self.alphabet.encode(text)
-            if label and frames_needed(label) <= len(line):
-                losses.append(self.loss(nd.array(line[None]), nd.array([label])))
-        if not losses:
-            return float("nan")
-        return float(nd.concat(*losses, dim=0).mean().asscalar())
+        write("loss", {"validation": scores.loss}, epoch)
+        for name in ("cer", "wer", "lines_per_second"):
+            write(f"validation/{name}", getattr(scores, name), epoch)
+        self._log_images("validation", self.validation, scores.readings, epoch)
 
     def _log_training_lines(self, epoch):
         """Read a few training lines, undistorted, with the current weights."""
-        count = min(self.config.training.log_images, len(self.prepared))
-        if not count:
-            return
-        some = self.prepared.first(count)
-        logits = compute_logits(self.net, some, self.config.training.batch_size,
-                                self.contexts[0], 0)
-        readings = [h[0].text for h in self.decoder.decode(logits)]
-        metric = TextMetric()
-        metric.update_many(some.dataset.texts(), readings)
-        self._writer.add_scalar("train/cer_of_shown_lines", metric.summary(bootstrap=0).cer, epoch)
-        self._log_images("train", some, readings, epoch)
+        if count := min(self.config.training.log_images, len(self.prepared)):
+            some = self.prepared.first(count)
+            scores = self._read(some)
+            self._writer.add_scalar("train/cer_of_shown_lines", scores.cer, epoch)
+            self._log_images("train", some, scores.readings, epoch)
 
     def _log_images(self, split, prepared, readings, epoch):
-        from .logging import caption_line
-
-        for index in range(min(self.config.training.log_images, len(readings))):
-            picture = caption_line(prepared[index], prepared.dataset.samples[index].text,
-                                   readings[index])
-            self._writer.add_image(f"{split}/line_{index}", picture, epoch)
-
-
-def _check_same(stored, config, alphabet, path):
-    """Raise `CheckpointError` when a run is resumed with settings that change its numbers."""
-    def flat(value, prefix=()):
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield from flat(item, prefix + (key,))
-        else:
-            yield prefix, value
-
-    # Settings that the checkpoint is too old to hold had their defaults.
-    complete = to_mapping(from_mapping(ExperimentConfig, stored.config))
-    before, now = dict(flat(complete)), dict(flat(to_mapping(config)))
-    changed = sorted(".".join(key) for key in before.keys() | now.keys()
-                     if before.get(key) != now.get(key) and key not in FREE_ON_RESUME)
-    if changed:
-        raise CheckpointError(f"{path}: cannot resume, the settings differ: {', '.join(changed)}")
-    if stored.alphabet != alphabet:
-        raise CheckpointError(f"{path}: cannot resume, the alphabet differs")
-
-
-def _transfer(net, path, alphabet, say, partial=False):
-    """Start from a checkpoint's weights; output rows are matched by character."""
-    source = load_checkpoint(path)
-    weights, current = dict(source.weights), weights_of(net)
-    shared = [c for c in alphabet.characters if c in source.alphabet]
-    here = [alphabet.encode(c)[0] for c in shared] + [alphabet.blank]
-    there = [source.alphabet.encode(c)[0] for c in shared] + [source.alphabet.blank]
-    for name in current:
-        # Output layers: one row a class. "short" is the training shortcut's.
-        if (name.split(".")[0] in ("output", "short") and name in weights
-                and weights[name].shape[1:] == current[name].shape[1:]):
-            rows = current[name].copy()
-            rows[here] = weights[name][there]
-            weights[name] = rows
-    taken = ""
-    if partial:
-        fitting = {name: value for name, value in weights.items()
-                   if name in current and value.shape == current[name].shape}
-        if 2 * len(fitting) < len(current):
-            raise CheckpointError(f"{path}: of another kind of network, only "
-                                  f"{len(fitting)} of {len(current)} weights fit")
-        taken = f", {len(fitting)} of {len(current)} weights taken over"
-        if anew := [name for name in current if name not in fitting]:
-            taken += f", anew: {', '.join(anew)}"
-        weights = {**current, **fitting}
-    load_weights(net, weights, path)
-    say(f"starting from {path}: {len(shared)} of {len(alphabet)} characters known there{taken}")
-
-
-def _layers(block, path=""):
-    """Yield the layers with weights inside a block, each after its name in checkpoints."""
-    for name, child in block._children.items():
-        if child.collect_params().keys():
-            yield f"{path}{name}", child
-            yield from _layers(child, f"{path}{name}.")
-
-
-def _fix_statistics(block):
-    if isinstance(block, nn.BatchNorm):
-        block._kwargs["use_global_stats"] = True
-
-
-def _freeze(net, names):
-    """Take the weights of layers, by name, out of the training."""
-    layers = dict(_layers(net))
-    if unknown := [name for name in names if name not in layers]:
-        raise TrainingError(f"freeze: no layer {', '.join(unknown)}; "
-                            f"known: {', '.join(sorted(layers))}")
-    for name in names:
-        layers[name].collect_params().setattr("grad_req", "null")
-        layers[name].apply(_fix_statistics)
-    if all(parameter.grad_req == "null" for parameter in net.collect_params().values()):
-        raise TrainingError("freeze: nothing is left to train")
+        samples = prepared.dataset.samples
+        for index, reading in enumerate(readings[:self.config.training.log_images]):
+            picture = np.asarray(caption_line(prepared[index], samples[index].text, reading))
+            self._writer.add_image(f"{split}/line_{index}",
+                                   picture.astype(np.float32).transpose(2, 0, 1)[None] / 255, epoch)
 
 
 def train(config, resume=False, say=print):

@@ -1,18 +1,22 @@
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lm.base.errors import CheckpointError, TrainingError
+from lm.base.errors import CheckpointError, ConfigError, TrainingError
 from lm.base.settings import from_mapping
 from ocr.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from ocr.checkpoints.settings import ExperimentConfig, TrainingConfig
+from ocr.recognition.network import Recogniser
 
 TINY_MODEL = {"name": "small", "options": {
     "body_channels": 8, "body_blocks": 1, "scale_channels": [8], "scale_blocks": [1],
@@ -45,12 +49,46 @@ def test_trains_logs_and_keeps_the_best(table, tmp_path):
     assert checkpoint.state["best_cer"] == best["validation_cer"]
     assert json.loads((tmp_path / "run" / "history.json").read_text()) == history
     assert "16 training lines, 4 validation lines" in lines[0]
-    [events] = (tmp_path / "run" / "logs").iterdir()
-    logged = events.read_bytes()
-    for tag in (b"train/loss", b"train/learning_rate", b"train/lines_per_second",
-                b"validation/cer", b"validation/loss", b"validation/line_0", b"train/line_0",
-                b"train/cer_of_shown_lines"):
-        assert tag in logged
+    assert any('" read for "le test"' in line for line in lines)
+    for picture in ("curve.png", "samples.png"):
+        with Image.open(tmp_path / "run" / picture) as image:
+            assert min(image.size) > 60 and np.ptp(np.asarray(image)) > 100
+    summary = (tmp_path / "run" / "summary.txt").read_text()
+    assert "stem  " in summary and "1 x 8 x 16 x 400" in summary
+
+
+def test_tensorboard_shows_what_is_logged(table, tmp_path):
+    """By the command that is printed: mxboard and TensorBoard cannot live in one process."""
+    history, lines = run(settings(table, tmp_path / "run", epochs=3, log_images=1))
+    [command] = [line.split(": ")[1] for line in lines if line.startswith("to watch: ")]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", *shlex.split(command)[1:], "--port", "0",
+         "--load_fast", "false"], stderr=subprocess.PIPE, text=True, cwd=os.getcwd())
+    try:
+        while not (found := re.search(r"http://localhost:\d+/", server.stderr.readline())):
+            assert server.poll() is None
+
+        def ask(path):
+            with urllib.request.urlopen(f"{found[0]}data/plugin/{path}", timeout=60) as answer:
+                return json.load(answer)
+
+        deadline = time.monotonic() + 60
+        while len(tags := ask("scalars/tags")) < 3 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert {"train/learning_rate", "train/lines_per_second", "validation/cer",
+                "validation/wer", "train/cer_of_shown_lines"} <= set(tags["."])
+        assert {"validation/line_0", "train/line_0"} <= set(ask("images/tags")["."])
+        assert set(ask("text/tags")["."]) == {"network"}
+        # One chart: the same tag in two runs.
+        for folder, key in (("loss/train", "train_loss"), ("loss/validation", "validation_loss")):
+            [tag] = tags[folder]
+            rows = ask(f"scalars/scalars?run={folder}&tag={tag}")
+            assert [(step, value) for _, step, value in rows] == [
+                (e["epoch"], pytest.approx(e[key], rel=1e-5)) for e in history]
+        assert tags["loss/train"].keys() == tags["loss/validation"].keys() == {"loss"}
+    finally:
+        server.terminate()
+        server.communicate()
 
 
 def weights(folder):
@@ -164,6 +202,87 @@ def test_infeasible_and_unknown_lines_are_listed(table, tmp_path):
     assert "'é' (U+00E9)" in skipped["skipped"][0]["detail"]
 
 
+def test_plateau_lowers_the_rate_after_as_many_validations_as_it_says(table, tmp_path):
+    # The first validation is the best, for nothing changes.
+    mapping = settings(table, tmp_path / "run", epochs=3, learning_rate=1e-30, ema=0.0,
+                       schedule="plateau", plateau_patience=2, plateau_factor=0.25, log_images=0)
+    run(mapping)
+    state = load_checkpoint(str(tmp_path / "run" / "last.ckpt")).state
+    assert state["plateau_scale"] == 0.25 and state["best_epoch"] == 1
+
+
+def test_monitor_loss_and_weights_of_every_epoch(table, tmp_path):
+    history, lines = run(settings(table, tmp_path / "run", epochs=4, monitor="loss",
+                                  keep_epochs=True, log_images=0, learning_rate=2e-2))
+    losses = [entry["validation_loss"] for entry in history]
+    best = load_checkpoint(str(tmp_path / "run" / "best.ckpt"))
+    assert best.state["epoch"] == 1 + losses.index(min(losses))
+    kept = sorted(path.name for path in (tmp_path / "run").glob("epoch-*.ckpt"))
+    assert kept == [f"epoch-{number:03d}.ckpt" for number in range(1, 5)]
+    same = load_checkpoint(str(tmp_path / "run" / f"epoch-{best.state['epoch']:03d}.ckpt"))
+    assert all(np.array_equal(same.weights[n], v) for n, v in best.weights.items())
+    assert [" (best)" in line for line in lines if line.startswith("epoch")].count(True) >= 1
+
+
+def test_going_on_tells_the_figure_before_and_keeps_what_it_starts_from(table, tmp_path):
+    mapping = settings(table, tmp_path / "run", epochs=2)
+    history, _ = run(mapping)
+    own = tmp_path / "run" / "best.ckpt"
+    before = own.read_bytes()
+    (tmp_path / "run" / "last.ckpt").unlink()
+    mapping["training"]["initial_checkpoint"] = str(own)
+    with pytest.raises(TrainingError, match="best.ckpt is there already: resume it, or choose"):
+        run(mapping)
+    assert own.read_bytes() == before
+    mapping["output"] = str(tmp_path / "next")
+    _, lines = run(mapping)
+    best = min(entry["validation_cer"] for entry in history)
+    assert any(line.startswith(f"before the first epoch: validation CER {100 * best:.2f}%")
+               for line in lines)
+    start = load_checkpoint(str(tmp_path / "next" / "last.ckpt")).state["start"]
+    assert start["validation_cer"] == best
+    _, lines = run(mapping, resume=True)
+    assert not any("before the first epoch" in line for line in lines)
+
+
+def test_an_alphabet_that_grows_keeps_its_outputs(table, tmp_path):
+    run(settings(table, tmp_path / "first", epochs=1))
+    first = load_checkpoint(str(tmp_path / "first" / "best.ckpt"))
+    rows = table[0].read_text().splitlines()
+    table[0].write_text("\n".join([*rows[:-1], rows[-1] + " Zß"]) + "\n", encoding="utf-8")
+    path = str(tmp_path / "first" / "best.ckpt")
+    mapping = settings(table, tmp_path / "second", epochs=1, learning_rate=1e-30, ema=0.0,
+                       initial_checkpoint=path)
+    mapping["alphabet"] = f"{path}+data"
+    _, lines = run(mapping)
+    assert not any("outside the alphabet" in line for line in lines)
+    second = load_checkpoint(str(tmp_path / "second" / "best.ckpt"))
+    known = len(first.alphabet)
+    assert second.alphabet.characters == (*first.alphabet.characters, "Z", "ß")
+    for name in ("output.weight", "output.bias", "short.weight"):
+        old, new = first.weights[name], second.weights[name]
+        assert len(new) == len(old) + 2
+        np.testing.assert_allclose(new[:known], old[:known], atol=1e-7)
+        np.testing.assert_allclose(new[-1], old[-1], atol=1e-7)
+
+
+def test_another_height_for_the_network_than_for_its_lines_is_one_line(table, tmp_path):
+    mapping = settings(table, tmp_path / "run")
+    mapping["model"] = {"name": "small", "options": {**TINY_MODEL["options"], "height": 64}}
+    with pytest.raises(ConfigError, match="options.height is 64 and preprocess.height 32: a netw"):
+        run(mapping)
+    run(settings(table, tmp_path / "good", epochs=1))
+    path = str(tmp_path / "good" / "best.ckpt")
+    wrong = load_checkpoint(path)
+    for options, said in (({"height": 64}, "options.height is 64"),
+                          ({"body_blocks": 10 ** 7}, "body_blocks must be"),
+                          ({"hidden": [8000, 8000]}, "encoders.* has shape")):
+        wrong.config["model"]["options"] = {**TINY_MODEL["options"], **options}
+        save_checkpoint(path, wrong)
+        with pytest.raises(CheckpointError, match=f"best.ckpt: .*{said}"):
+            Recogniser(path, "cpu")
+
+
 def test_early_stopping_and_plateau(table, tmp_path):
     # A rate of almost nothing never improves on the first validation.
     history, _ = run(settings(table, tmp_path / "run", epochs=9, patience=2, learning_rate=1e-9,
@@ -244,6 +363,26 @@ def test_a_batch_split_over_two_devices_trains_the_same(table, tmp_path, monkeyp
                       "model": {"name": "small", "options": {**TINY_MODEL["options"],
                                                              "dropout": 0.0}}}, resume=True)
     assert resumed[0] == two
+
+
+def test_a_batch_smaller_than_the_number_of_devices(table, tmp_path, monkeypatch):
+    from ocr.base.backend import mx
+    from ocr.training import trainer
+
+    monkeypatch.setattr(trainer, "devices", lambda spec: [mx.cpu(i) for i in range(3)])
+    kept = []
+    step = trainer.Trainer._step
+    monkeypatch.setattr(trainer.Trainer, "_step",
+                        lambda self, batch: kept.append((self, len(batch))) or step(self, batch))
+    # 16 lines: batches of 5, 5, 5 and 1.
+    history, _ = run(settings(table, tmp_path / "run", epochs=2, batch_size=5, log_images=0))
+    assert sorted(size for _, size in kept) == [1, 1] + [5] * 6
+    assert np.isfinite(history[1]["train_loss"])
+    for name, parameter in kept[0][0].net._collect_params_with_prefix().items():
+        first, *others = [value.asnumpy() for value in parameter.list_data()]
+        # Running statistics are each device's own.
+        if parameter.grad_req != "null":
+            assert all(np.array_equal(first, other) for other in others), name
 
 
 def test_start_from_what_fits_of_another_network(table, tmp_path):
