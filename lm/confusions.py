@@ -1,7 +1,6 @@
 """What a recogniser misreads for what: character confusions, learned from what it has read."""
 
 import functools
-import json
 import math
 import unicodedata
 from collections import Counter
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from rapidfuzz.distance import Levenshtein
 
 from .base.errors import ConfigError, DataError, MissingDataError
-from .base.files import write_json
+from .base.files import read_json, write_json
 from .wordforms import fold
 
 __all__ = ["ConfusionModel", "FORMAT"]
@@ -174,16 +173,8 @@ class ConfusionModel:
         MissingDataError, DataError
             No such file; cut short, or not what `save` writes.
         """
-        try:
-            with open(path, encoding="utf-8") as source:
-                value = json.load(source)
-        except FileNotFoundError:
-            raise MissingDataError(f"{path}: no such file of confusions") from None
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON, or cut short ({error})") from None
-        if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+        value = read_json(path, missing=MissingDataError(f"{path}: no such file of confusions"))
+        if value.pop("format", None) != FORMAT:
             raise DataError(f"{path}: not a file of confusions ({FORMAT})")
         names = [f.name for f in fields(cls)]
         if sorted(value) != sorted(names):

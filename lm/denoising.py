@@ -6,8 +6,9 @@ from typing import Optional
 
 import numpy as np
 
-from .base.errors import DataError
-from .base.files import atomic_path, write_text
+from .base.errors import ConfigError, DataError
+from .base.files import atomic_path, parse_json, read_text, write_text
+from .base.settings import from_mapping
 
 __all__ = ["DenoisingPair", "write_pairs", "read_pairs", "write_notebook_pairs", "write_corpus",
            "k_fold_indices", "FORMAT"]
@@ -44,7 +45,7 @@ class DenoisingPair:
     truth: str
     reading: str
     confidence: Optional[float] = None
-    n_best: Optional[list] = None
+    n_best: Optional[list[tuple[str, float]]] = None
     trained_on: Optional[bool] = None
     fold: Optional[int] = None
     split: Optional[str] = None
@@ -89,40 +90,23 @@ def read_pairs(path):
         Missing, cut short, malformed, or an id that stands twice; names file and line.
     """
     pairs, seen = [], set()
-    try:
-        with open(path, encoding="utf-8", newline="\n") as source:
-            rows = [(n, _row(path, n, text)) for n, text in enumerate(source, 1) if text.strip()]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
+    rows = [(number, parse_json(text, f"{path}, line {number}"))
+            for number, text in enumerate(read_text(path).split("\n"), 1) if text.strip()]
     if not rows or rows[0][1].get("format") != FORMAT:
         raise DataError(f"{path}, line 1: not the header of {FORMAT}")
     header = rows[0][1]
     for number, row in rows[1:]:
         try:
-            pair = DenoisingPair(**row)
-        except TypeError as error:
+            pair = from_mapping(DenoisingPair, row)
+        except ConfigError as error:
             raise DataError(f"{path}, line {number}: not a pair ({error})") from None
         if pair.id in seen:
             raise DataError(f"{path}, line {number}: the id {pair.id!r} stands twice")
         seen.add(pair.id)
-        if pair.n_best is not None:
-            pair = DenoisingPair(**{**row, "n_best": [tuple(a) for a in pair.n_best]})
         pairs.append(pair)
     if header.get("pairs") != len(pairs):
         raise DataError(f"{path}: cut short: {len(pairs)} of {header.get('pairs')} pairs")
     return header, pairs
-
-
-def _row(path, number, text):
-    try:
-        row = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path}, line {number}: not JSON ({error})") from None
-    if not isinstance(row, dict):
-        raise DataError(f"{path}, line {number}: not a JSON object")
-    return row
 
 
 def write_notebook_pairs(path, pairs):

@@ -19,7 +19,7 @@ from .base.errors import (
     MissingDataError,
     UnknownNameError,
 )
-from .base.files import atomic_path
+from .base.files import atomic_path, read_json
 from .corpus import SPACE_TOKEN, UNITS, Corpus, tokenise
 from .lmplz import check_binary, find_tool, run_build_binary, run_lmplz
 from .normalisation import Normaliser, check_rules
@@ -515,14 +515,10 @@ def _is_binary(path):
 
 
 def _read_metadata(path):
-    try:
-        with open(path, encoding="utf-8") as source:
-            value = json.load(source)
-    except FileNotFoundError:
+    if not os.path.exists(path):
         return {}
-    except (OSError, ValueError) as error:
-        raise LanguageModelError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(value, dict) or value.get("unit") not in UNITS:
+    value = read_json(path, error=LanguageModelError)
+    if value.get("unit") not in UNITS:
         raise LanguageModelError(f"{path}: does not describe an n-gram model")
     if isinstance(value.get("normalisation"), list):
         try:

@@ -1,6 +1,5 @@
 """A recogniser's errors, learned from its readings and made again on clean text."""
 
-import json
 import math
 import unicodedata
 from bisect import bisect_right
@@ -10,7 +9,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from .base.errors import DataError
-from .base.files import write_json
+from .base.files import read_json, write_json
 
 __all__ = ["NoiseModel", "tidy", "FORMAT"]
 
@@ -147,12 +146,10 @@ class NoiseModel:
     @classmethod
     def load(cls, path):
         """Read what `save` wrote; `DataError` names the file."""
+        value = read_json(path)
         try:
-            with open(path, encoding="utf-8") as source:
-                return cls.from_dict(json.load(source))
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValueError as error:  # not JSON, not UTF-8, or our own DataError
+            return cls.from_dict(value)
+        except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
 

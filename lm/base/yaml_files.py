@@ -45,6 +45,8 @@ def _check(node, depth, count):
     if node.id == "scalar":
         if tag in ("int", "float") and len(node.value) > 100:
             raise _Refused(node, f"a number of {len(node.value)} characters")
+        if "\0" in node.value:
+            raise _Refused(node, "a NUL character")
     elif node.id == "sequence":
         for item in node.value:
             _check(item, depth + 1, count)
@@ -68,7 +70,7 @@ def parse_yaml(text: str) -> Any:
     ------
     ConfigError
         Not YAML; a key twice in one mapping; a tag of another type; an alias to what it stands
-        in; nested too deeply; a number that is too long. The line is named.
+        in; a NUL character; nested too deeply; a number that is too long. The line is named.
     """
     import yaml
 

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 
 from lm.base.errors import CheckpointError
-from lm.base.files import atomic_path
+from lm.base.files import atomic_path, parse_json
 
 from ..image.preprocess import stored_preprocess
 from ..text.alphabet import Alphabet
@@ -63,11 +63,13 @@ def load_checkpoint(path):
     try:
         with np.load(path, allow_pickle=False) as archive:
             values = {name: archive[name] for name in archive.files}
-        meta = json.loads(values.pop("meta").tobytes().decode())
+        meta = values.pop("meta").tobytes()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile,
             AttributeError) as error:
         raise CheckpointError(f"{path}: not a checkpoint, or cut short ({error})") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+    # A loss may have been NaN.
+    meta = parse_json(meta, f"{path}: its settings", error=CheckpointError, finite=False)
+    if meta.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this library's format {FORMAT}")
     if "preprocess" in meta["config"]:
         meta["config"]["preprocess"] = stored_preprocess(meta["config"]["preprocess"])

@@ -1,9 +1,9 @@
 """Settings that an exported ONNX file carries, read without any ONNX library."""
 
-import json
 import os
 
 from lm.base.errors import CheckpointError
+from lm.base.files import parse_json
 
 from ..image.preprocess import stored_preprocess
 
@@ -55,12 +55,7 @@ def read_settings(path):
     if pairs.get(FORMAT_KEY) != FORMAT or SETTINGS_KEY not in pairs:
         raise CheckpointError(f"{path}: not a model of this library's format {FORMAT}, or cut "
                               "short; ocr export writes such")
-    try:
-        settings = json.loads(pairs[SETTINGS_KEY])
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its settings are not JSON ({error})") from None
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: its settings are no mapping")
+    settings = parse_json(pairs[SETTINGS_KEY], f"{path}: its settings", error=CheckpointError)
     if "preprocess" in settings:
         settings["preprocess"] = stored_preprocess(settings["preprocess"])
     return settings

@@ -1,13 +1,12 @@
 """Several decoders over the same lines: table, JSON."""
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Optional
 
 from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import DataError
-from lm.base.files import write_json
+from lm.base.files import read_json, write_json
 from lm.normalisation import Normaliser
 
 from ..text.metrics import TextMetric, confusions, paired_bootstrap
@@ -160,18 +159,15 @@ class EvaluationReport:
     @classmethod
     def load_json(cls, path):
         """Read a saved report; `DataError` names a file that is none."""
+        value = read_json(path, finite=False)
         try:
-            with open(path, encoding="utf-8") as source:
-                value = json.load(source)
             if value["format"] != FORMAT:
                 raise KeyError("format")
             systems = [SystemResult(s["name"], s["hypotheses"], s["seconds"], s["confidences"],
                                     s["settings"]) for s in value["systems"]]
             return cls(value["data"], value["split"], value["ids"], value["references"], systems,
                        value["tokenisation"], value["extra"], value.get("normalise", ()))
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: not a report ({error!r})") from None
 
 

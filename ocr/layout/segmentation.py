@@ -1,9 +1,9 @@
 """Lines that were found elsewhere: PAGE or ALTO XML, or JSON boxes and polygons."""
 
-import json
 import os
 
 from lm.base.errors import DataError, MissingDataError
+from lm.base.files import read_json
 
 from ..formats.parse import read_outlines
 from ..image.cutting import line_of_polygon
@@ -49,13 +49,7 @@ def read_segmentation(path, size):
 
 
 def _from_json(path):
-    try:
-        with open(path, encoding="utf-8") as source:
-            value = json.load(source)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from None
+    value = read_json(path, object)
     if isinstance(value, dict):
         value = value.get("lines")
     if not isinstance(value, list):

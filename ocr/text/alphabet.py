@@ -1,9 +1,10 @@
 """The codec between text and class indices."""
 
-import json
 import string
+from collections import Counter
 
-from lm.base.errors import AlphabetError, UnknownNameError
+from lm.base.errors import AlphabetError, DataError, UnknownNameError
+from lm.base.files import parse_json, read_text
 from lm.normalisation import normalise
 
 __all__ = ["Alphabet", "normalise", "PRESETS"]
@@ -52,7 +53,7 @@ class Alphabet:
                 raise AlphabetError(f"{character!r} is not in Unicode NFC")
         self._index = {c: i for i, c in enumerate(self.characters)}
         if len(self._index) != len(self.characters):
-            twice = sorted({c for c in self.characters if self.characters.count(c) > 1})
+            twice = sorted(c for c, n in Counter(self.characters).items() if n > 1)
             raise AlphabetError(f"characters stand twice in the alphabet: {''.join(twice)!r}")
         if replacement is not None and replacement not in self._index:
             raise AlphabetError(f"the replacement {replacement!r} is not in the alphabet")
@@ -81,17 +82,18 @@ class Alphabet:
     def from_file(cls, path):
         """Read one character a line (a space is a character), UTF-8, or a saved ``.json``."""
         try:
-            with open(path, encoding="utf-8-sig", newline="") as lines:
-                content = lines.read()
-        except OSError as error:
-            raise AlphabetError(f"{path}: cannot be read ({error.strerror})") from None
-        except UnicodeDecodeError as error:
-            raise AlphabetError(f"{path}: not UTF-8 ({error})") from None
-        if str(path).endswith(".json"):
-            try:
-                return cls.from_dict(json.loads(content))
-            except json.JSONDecodeError as error:
-                raise AlphabetError(f"{path}: not JSON ({error})") from None
+            content = read_text(path)
+        except DataError as error:
+            raise AlphabetError(str(error)) from None
+        try:
+            if str(path).endswith(".json"):
+                return cls.from_dict(parse_json(content, "not an alphabet", error=AlphabetError))
+            return cls(cls._rows(content))
+        except AlphabetError as error:
+            raise AlphabetError(f"{path}: {error}") from None
+
+    @staticmethod
+    def _rows(content):
         characters = []
         # Not splitlines(): it would break at characters that may be in an alphabet.
         rows = content.replace("\r\n", "\n").split("\n")
@@ -99,9 +101,9 @@ class Alphabet:
             rows.pop()
         for number, row in enumerate(rows, 1):
             if len(normalise(row)) != 1:
-                raise AlphabetError(f"{path}, line {number}: {row!r} is not a single character")
+                raise AlphabetError(f"line {number}: {row!r} is not a single character")
             characters.append(normalise(row))
-        return cls(characters)
+        return characters
 
     @classmethod
     def from_dict(cls, value):

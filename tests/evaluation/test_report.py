@@ -72,7 +72,7 @@ def test_json_round_trip(tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(DataError, match="bad.json: not a report"):
         EvaluationReport.load_json(str(tmp_path / "bad.json"))
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file"):
         EvaluationReport.load_json(str(tmp_path / "none.json"))
 
 

@@ -30,7 +30,7 @@ def test_boxes_polygons_and_objects(tmp_path):
     ("[", "not JSON"), ({"boxes": []}, "expected a list of lines"), (3, "expected a list"),
     ([[1, 2, 3]], "line 1: expected a box"), ([[0, 0, 9, 9], "x"], "line 2: expected"),
     ([[[0, 0], [1, 1]]], "3 or more points"), ([[500, 0, 600, 50]], "line 1: .*no area"),
-    ("[[0, 0, NaN, 9]]", "expected a box"), ([{"text": "x"}], "expected a box"),
+    ("[[0, 0, NaN, 9]]", "the number NaN"), ([{"text": "x"}], "expected a box"),
     ([{"box": [0, 0, 9, 9], "baseline": [1]}], "2 or more points")])
 def test_bad_json(tmp_path, value, message):
     with pytest.raises(DataError, match=message):

@@ -125,10 +125,10 @@ def test_damaged_files(tmp_path):
         with pytest.raises(DataError, match=f"c.json: .*{message}"):
             ConfusionModel.load(str(path))
     path.write_text("[1]")
-    with pytest.raises(DataError, match="not a file of confusions"):
+    with pytest.raises(DataError, match="expected an object of JSON"):
         ConfusionModel.load(str(path))
     path.write_bytes(b"\xff")
-    with pytest.raises(DataError, match="not JSON"):
+    with pytest.raises(DataError, match="not UTF-8"):
         ConfusionModel.load(str(path))
     with pytest.raises(MissingDataError, match="none.json: no such file"):
         ConfusionModel.load(str(tmp_path / "none.json"))
@@ -156,4 +156,4 @@ def test_command(tmp_path, capsys):
     assert "trained on these very lines" in told.err
     assert ConfusionModel.load(output).merges == {"rn": {"m": 4}}
     assert main(["confusions", str(tmp_path / "none"), "--output", output]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err

@@ -50,13 +50,13 @@ def test_damaged_files_name_the_line(tmp_path):
     for content, message in (
             (rows[1:], "line 1: not the header"), (rows[:2], "cut short: 1 of 2 pairs"),
             ([*rows[:2], rows[2][:9]], "line 3: not JSON"),
-            ([*rows[:2], "[1]"], "line 3: not a JSON"),
+            ([*rows[:2], "[1]"], "line 3: expected an object of JSON"),
             ([*rows[:2], '{"id": "x"}'], "line 3: not a pair"), ([], "line 1"),
             ([*rows[:2], rows[1]], "line 3: the id '0' stands twice")):
         path.write_text("\n".join(content))
         with pytest.raises(DataError, match=message):
             read_pairs(str(path))
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file"):
         read_pairs(str(tmp_path / "none.jsonl"))
 
 

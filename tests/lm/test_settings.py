@@ -81,6 +81,7 @@ def test_bad_overrides(override):
     ("? [a]\n: x", "is no text"),
     ("a: {", "not YAML"),
     ("a: \x00", "not YAML"),
+    ('a: "x\\0"', "line 1: a NUL character"),
 ])
 def test_yaml_that_is_not_what_it_seems(tmp_path, text, message):
     path = tmp_path / "c.yaml"
@@ -118,7 +119,6 @@ def test_a_pipe_is_no_file_of_settings(tmp_path):
     ({"workers": 1.5}, "training.workers: expected int, at least 0, not 1.5|expected int"),
     ({"schedule": "cosin"}, r"unknown training.schedule 'cosin'.* \(did you mean 'cosine'\?\)"),
     ({"freeze": 5}, "training.freeze: expected a list"),
-    ({"device": "cpu\0"}, "training.device: holds a NUL"),
     ({"bach_size": 3}, r"'training.bach_size' \(did you mean 'batch_size'\?\)"),
     ({"device": "x" * 5000, "x": 1}, "unknown setting 'training.x'"),
 ])
