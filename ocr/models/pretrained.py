@@ -13,7 +13,7 @@ from lm.base.errors import ModelError
 from ..base.backend import mx
 from .zoo import model_zoo
 
-__all__ = ["load_pretrained"]
+__all__ = ["load_pretrained", "read_parameters"]
 
 #: From our names to torchvision's.
 _TORCHVISION = ((r"^stem\.", "conv1."), (r"^stem_norm\.", "bn1."), (r"^body\.", "layer1."),
@@ -66,7 +66,7 @@ def load_pretrained(net, source: str, required: bool = True) -> bool:
         found = _from_torchvision(source)
         names = {ours: _torchvision_name(ours) for ours in names}
     else:
-        found = _from_gluon(source)
+        found = read_parameters(source)
     parameters = net._collect_params_with_prefix()
     for ours, theirs in names.items():
         if theirs not in found:
@@ -95,7 +95,8 @@ def _fetch(name):
             "from random weights") from None
 
 
-def _from_gluon(path):
+def read_parameters(path):
+    """Read a Gluon ``.params`` file as {name: NumPy array}; `ModelError` where it is none."""
     try:
         loaded = mx.nd.load(path)
     except (mx.MXNetError, ValueError) as error:

@@ -1,8 +1,16 @@
 """A network as a table: layers by their names in checkpoints, shapes, parameters."""
 
-from ..base.backend import nd
+from lm.base.errors import CheckpointError, ConfigError
+from lm.base.settings import from_mapping
 
-__all__ = ["layers_of", "summarise"]
+from ..base.backend import nd
+from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.metadata import read_settings
+from ..checkpoints.settings import ExperimentConfig
+from ..text.alphabet import Alphabet
+from .registry import build_network
+
+__all__ = ["layers_of", "summarise", "summarise_model"]
 
 
 def layers_of(block, path=""):
@@ -61,6 +69,38 @@ def summarise(net, width: int = 800) -> str:
                  f"{net.config.height} x {width} pixels gives {outputs[0].shape[1]} frames of "
                  f"{net.num_classes} classes (the last: blank)")
     return "\n".join(lines)
+
+
+def summarise_model(path: str, width: int = 800) -> str:
+    """Return `summarise` of the network of a file.
+
+    Parameters
+    ----------
+    path : str
+        A checkpoint, or an ONNX file written by ``ocr export``: of that, the network it was
+        exported from.
+    width : int
+
+    Raises
+    ------
+    CheckpointError
+        No such model, one of another kind, or a network that this installation does not have.
+    """
+    if path.lower().endswith(".onnx"):
+        settings = read_settings(path)
+        alphabet = Alphabet.from_dict(settings["alphabet"])
+        config = {"output": "", "preprocess": settings["preprocess"], "model": settings["model"]}
+    else:
+        checkpoint = load_checkpoint(path)
+        alphabet, config = checkpoint.alphabet, checkpoint.config
+    if "denoiser" in config:
+        raise CheckpointError(f"{path}: a denoiser's checkpoint, not a recogniser's")
+    try:
+        net = build_network(from_mapping(ExperimentConfig, config), alphabet.num_classes)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    net.initialize()
+    return summarise(net, width)
 
 
 def _size(parameter):

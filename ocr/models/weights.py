@@ -4,7 +4,7 @@ from lm.base.errors import CheckpointError
 
 from ..base.backend import nd
 
-__all__ = ["assign", "load_weights", "weights_of"]
+__all__ = ["assign", "check_weights", "load_weights", "weights_of"]
 
 
 def assign(parameter, value):
@@ -27,6 +27,21 @@ def weights_of(net):
             for name, parameter in net._collect_params_with_prefix().items()}
 
 
+def check_weights(net, weights, where):
+    """Return a network's parameters by name; `CheckpointError` unless `weights` fit them."""
+    parameters = net._collect_params_with_prefix()
+    missing = sorted(parameters.keys() - weights.keys())
+    surplus = sorted(weights.keys() - parameters.keys())
+    if missing or surplus:
+        raise CheckpointError(f"{where}: the weights are another network's; "
+                              f"missing {missing[:3]}, surplus {surplus[:3]}")
+    for name, parameter in parameters.items():
+        if parameter.shape != weights[name].shape:
+            raise CheckpointError(f"{where}: {name} has shape {weights[name].shape}, "
+                                  f"the network needs {parameter.shape}")
+    return parameters
+
+
 def load_weights(net, weights, where="checkpoint", contexts=None):
     """Set a network's parameters.
 
@@ -45,16 +60,7 @@ def load_weights(net, weights, where="checkpoint", contexts=None):
     CheckpointError
         Names what is missing or misshapen.
     """
-    parameters = net._collect_params_with_prefix()
-    missing = sorted(parameters.keys() - weights.keys())
-    surplus = sorted(weights.keys() - parameters.keys())
-    if missing or surplus:
-        raise CheckpointError(f"{where}: the weights are another network's; "
-                              f"missing {missing[:3]}, surplus {surplus[:3]}")
-    for name, parameter in parameters.items():
-        if parameter.shape != weights[name].shape:
-            raise CheckpointError(f"{where}: {name} has shape {weights[name].shape}, "
-                                  f"the network needs {parameter.shape}")
+    parameters = check_weights(net, weights, where)
     if contexts is not None:
         net.initialize(ctx=contexts)
     for name, parameter in parameters.items():

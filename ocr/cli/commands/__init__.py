@@ -6,6 +6,7 @@ COMMANDS = {name: (f"{__name__}.{module}", summary) for name, module, summary in
     ("evaluate", "evaluate", "score decoders on a split"),
     ("tune", "tune", "choose a decoder's settings on the validation split"),
     ("recognise", "recognise", "read line images"),
+    ("summary", "summary", "tell a network layer by layer"),
     ("export", "export", "write a trained network as ONNX or as MXNet's symbol"),
     ("restore", "restore", "make an exported model a checkpoint again, to train it on"),
     ("serve", "serve", "serve models over HTTP, with a page"),
