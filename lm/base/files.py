@@ -1,11 +1,14 @@
 """Text files: read with clear errors; written atomically, so that nobody sees half a file."""
 
+import contextlib
+import functools
 import json
 import math
 import os
+import re
 import stat
 import tempfile
-from contextlib import contextmanager
+import time
 from typing import Any, NoReturn, Optional, Union
 
 from .errors import ConfigError, DataError, MissingDataError
@@ -14,19 +17,24 @@ from .signals import TEMPORARY
 __all__ = ["atomic_path", "check_regular", "check_writable", "read_text", "read_json",
            "parse_json", "write_text", "write_json"]
 
+#: Seconds after which an unfinished file is taken for left behind.
+_STALE = 3600
 
-@contextmanager
+
+@contextlib.contextmanager
 def atomic_path(path):
     """Yield a temporary path in `path`'s folder; rename it onto `path` on success.
 
     The folder is made when missing. On an exception the temporary file is
-    removed and an existing `path` is left as it was.
+    removed and an existing `path` is left as it was. What a killed process left
+    is removed by a later one, once it is old.
     """
     path = os.fspath(path)
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        dir=folder, prefix=f".{os.path.basename(path)}.", suffix=".tmp")
+    name = os.path.basename(path)
+    _remove_stale(folder, name)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".tmp")
     os.close(handle)
     # mkstemp makes files private; give the usual permissions instead.
     umask = os.umask(0)
@@ -44,6 +52,26 @@ def atomic_path(path):
         raise
     finally:
         TEMPORARY.discard(temporary)
+
+
+def _remove_stale(folder, name):
+    """Remove temporary files of `name` that nobody has written to for `_STALE` seconds."""
+    for path in _stale_files(folder).pop(name, ()):
+        with contextlib.suppress(OSError):  # another process was quicker
+            os.unlink(path)
+
+
+@functools.lru_cache(maxsize=64)
+def _stale_files(folder):
+    """Return {name of the target: its old temporary files}; a folder is looked at once."""
+    found = {}
+    for entry in os.scandir(folder):
+        # mkstemp's own part is eight characters long.
+        if match := re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}\.tmp", entry.name):
+            with contextlib.suppress(OSError):
+                if time.time() - entry.stat().st_mtime > _STALE:
+                    found.setdefault(match[1], []).append(entry.path)
+    return found
 
 
 def check_regular(path: Union[str, os.PathLike]) -> None:

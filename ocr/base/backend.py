@@ -10,6 +10,7 @@ import ctypes
 import glob
 import importlib.util
 import os
+import warnings
 
 from lm.base.cores import available_cores
 from lm.base.errors import DeviceError, ModelError
@@ -58,13 +59,14 @@ from mxnet import autograd, gluon, nd  # noqa: E402
 from mxnet.gluon import nn, rnn  # noqa: E402
 
 
-def devices(spec="auto"):
+def devices(spec: str = "auto") -> list:
     """Turn a device setting into MXNet contexts, each tried out.
 
     Parameters
     ----------
     spec : str
-        "auto" (the first GPU when MXNet sees one, else the CPU), "cpu", "gpu", or "gpu:0,2".
+        "auto" (the first GPU when MXNet sees one and can use it, else the CPU, with a warning
+        where it sees one), "cpu", "gpu", or "gpu:0,2".
 
     Returns
     -------
@@ -94,7 +96,13 @@ def devices(spec="auto"):
         raise DeviceError(f"device {spec!r}: MXNet sees the GPUs 0..{count - 1}, each named once")
     contexts = [mx.gpu(n) for n in numbers]
     for context in contexts:
-        _try_out(context)
+        try:
+            _try_out(context)
+        except DeviceError as error:
+            if spec != "auto":
+                raise
+            warnings.warn(f"taking the CPU: {error}", stacklevel=2)
+            return [mx.cpu()]
     return contexts
 
 

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from lm.base.errors import DataError
-from lm.base.files import atomic_path
+from lm.base.files import atomic_path, read_json
 
 from ..image.preprocess import SCALED, prepare_line, resized_width
 
@@ -16,6 +16,10 @@ __all__ = ["PreparedLines"]
 
 #: Raise when `prepare_line` gives other pixels for the same settings.
 CACHE_VERSION = 2
+
+
+def _checksum(index, pixels):
+    return zlib.crc32(json.dumps(index).encode(), zlib.crc32(pixels))
 
 
 def _line(dataset, index, preprocess):
@@ -128,7 +132,8 @@ class PreparedLines:
         widths = [None if i in self._failures else next(readable)
                   for i in range(len(self._lines) + len(self._failures))]
         index = {"height": self.preprocess.height, "widths": widths,
-                 "failures": self._failures, "crc": zlib.crc32(pixels)}
+                 "failures": {str(i): reason for i, reason in self._failures.items()}}
+        index["crc"] = _checksum(index, pixels)
         with atomic_path(path) as temporary:
             pixels.tofile(temporary)
         with atomic_path(path + ".json") as temporary:
@@ -139,13 +144,12 @@ class PreparedLines:
     def _load(path):
         """Return (lines, failures) from the cache file, or None when it is not there or damaged."""
         try:
-            with open(path + ".json", encoding="utf-8") as source:
-                index = json.load(source)
+            index = read_json(path + ".json")
             pixels = np.memmap(path, np.uint8, mode="r") if os.path.getsize(path) else \
                 np.zeros(0, np.uint8)
         except (OSError, ValueError):
             return None
-        if zlib.crc32(pixels) != index["crc"]:
+        if index.pop("crc", None) != _checksum(index, pixels):
             return None
         height, lines, start = index["height"], [], 0
         for width in index["widths"]:

@@ -1,8 +1,9 @@
 """Models that come with the library: ``ocr/weights/NAME.onnx``."""
 
 import os
+from typing import Optional, Union
 
-from lm.base.errors import MissingDataError, UnknownNameError
+from lm.base.errors import MissingDataError, UnknownNameError, did_you_mean
 
 __all__ = ["default_model", "list_shipped", "model_path"]
 
@@ -12,7 +13,7 @@ _SUFFIX = ".onnx"
 _DEFAULT = "french"
 
 
-def list_shipped():
+def list_shipped() -> list[str]:
     """Return the names of the shipped models."""
     try:
         entries = os.listdir(_FOLDER)
@@ -21,7 +22,7 @@ def list_shipped():
     return sorted(name[:-len(_SUFFIX)] for name in entries if name.endswith(_SUFFIX))
 
 
-def default_model():
+def default_model() -> str:
     """Return the path of the model that is used where none is named.
 
     Raises
@@ -37,13 +38,14 @@ def default_model():
     return os.path.join(_FOLDER, name + _SUFFIX)
 
 
-def model_path(model=None):
+def model_path(model: Optional[Union[str, os.PathLike]] = None) -> str:
     """Return the file of a model.
 
     Parameters
     ----------
     model : str, optional
-        Path of a file, or name of a shipped model; the default one where it is not given.
+        Path of a file, or name of a shipped model, which a folder of that name does not hide;
+        the default one where it is not given.
 
     Raises
     ------
@@ -60,5 +62,5 @@ def model_path(model=None):
     names = list_shipped()
     if path in names:
         return os.path.join(_FOLDER, path + _SUFFIX)
-    raise UnknownNameError(f"{path}: neither a model file nor a shipped model; "
-                           f"shipped: {', '.join(names) or 'none'}")
+    raise UnknownNameError(f"{path}: neither a model file nor a shipped model; shipped: "
+                           + (", ".join(names) or "none") + did_you_mean(path, names))

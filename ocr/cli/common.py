@@ -37,13 +37,10 @@ def add_checkpoint(parser, required=True):
 
 
 def model_file(text):
-    """Argument type: a model's file, or the name of a shipped model."""
-    if not os.path.exists(text):
-        from ..checkpoints.shipped import list_shipped, model_path
+    """Argument type: a model's file, the name of a shipped model, or a folder of versions."""
+    from ..checkpoints.shipped import list_shipped, model_path
 
-        if text in list_shipped():
-            return model_path(text)
-    return text
+    return text if os.path.isdir(text) and text not in list_shipped() else model_path(text)
 
 
 def positive(text):

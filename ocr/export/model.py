@@ -11,7 +11,7 @@ from lm.base.settings import to_mapping
 from lm.base.version import __version__
 
 from ..batching import evaluation_batches
-from ..checkpoints.metadata import FORMAT, FORMAT_KEY, SETTINGS_KEY
+from ..checkpoints.metadata import FORMAT, FORMAT_KEY, SETTINGS_KEY, seal
 from ..recognition.network import Recogniser
 from .graph import takes_any_width, trace
 
@@ -108,6 +108,7 @@ def export_onnx(recogniser, path, half=False, int8=False, calibration=None, pipe
     model.producer_version = __version__
     with atomic_path(path) as temporary:
         onnx.save(model, temporary)
+        seal(temporary)
 
 
 def _settings(recogniser, pipeline, folder, precision):

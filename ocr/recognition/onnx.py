@@ -60,19 +60,35 @@ class OnnxRecogniser(LineRecogniser):
             self.frame_pixels = float(self.settings["frame_pixels"])
             self.state = dict(self.settings["state"])
             self._model = dict(self.settings["model"])
-        except (KeyError, TypeError, ValueError, OCRError) as error:
+            if not (0 < self.stride < 1 << 20 and 0 < self.frame_pixels < 1 << 20):
+                raise ValueError(f"stride {self.stride}, frame_pixels {self.frame_pixels}")
+        except (KeyError, TypeError, ValueError, OverflowError, OCRError) as error:
             raise CheckpointError(f"{path}: its settings are incomplete or damaged "
                                   f"({error})") from None
         # Damaged decoder settings are told now, not at the first line.
         stored_pipeline(path, self.settings)
         self._session = _open(path, threads, device)
-        shape = self._session.get_inputs()[0].shape
-        self.height = shape[2]
+        self._check_network()
+        self.height = self.preprocess.height
+
+    def _check_network(self):
+        """Raise `CheckpointError` unless the graph takes and gives what an export does."""
+        inputs, outputs = ({value.name: value.shape for value in values} for values in
+                           (self._session.get_inputs(), self._session.get_outputs()))
+        ranks = [{name: len(shape or ()) for name, shape in values.items()}
+                 for values in (inputs, outputs)]
+        if ranks != [{"images": 4, "widths": 1}, {"logits": 3, "frames": 1}]:
+            raise CheckpointError(f"{self.path}: a network of other inputs and outputs than those "
+                                  "that ocr export writes")
+        _, channels, height, width = inputs["images"]
+        if channels != 1 or height != self.preprocess.height:
+            raise CheckpointError(f"{self.path}: its network reads lines of {height} pixels, its "
+                                  f"settings make them {self.preprocess.height} pixels high")
         # A network that reads one width alone has a number here.
-        self._width = shape[3] if isinstance(shape[3], int) else None
-        if self._session.get_outputs()[0].shape[2] != self.alphabet.num_classes:
-            raise CheckpointError(f"{path}: its alphabet has {self.alphabet.num_classes} classes, "
-                                  f"its network {self._session.get_outputs()[0].shape[2]}")
+        self._width = width if isinstance(width, int) else None
+        if outputs["logits"][2] != self.alphabet.num_classes:
+            raise CheckpointError(f"{self.path}: its alphabet has {self.alphabet.num_classes} "
+                                  f"classes, its network {outputs['logits'][2]}")
 
     @property
     def config(self):
@@ -96,9 +112,17 @@ class OnnxRecogniser(LineRecogniser):
         if shape[3] % self.stride or not shape[3] or (self._width or shape[3]) != shape[3]:
             raise ModelError(f"image widths must be {'' if self._width else 'multiples of '}"
                              f"{self._width or self.stride}, not {shape[3]}")
-        return self._session.run(("logits", "frames"), {
-            "images": np.ascontiguousarray(images, np.float32),
-            "widths": np.ascontiguousarray(widths, np.float32)})
+        try:
+            logits, frames = self._session.run(("logits", "frames"), {
+                "images": np.ascontiguousarray(images, np.float32),
+                "widths": np.ascontiguousarray(widths, np.float32)})
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base
+            raise ModelError(f"{self.path}: its network fails on images {shape} "
+                             f"({_reason(error)})") from None
+        if len(logits) != shape[0] or frames.max(initial=0) > logits.shape[1]:
+            raise ModelError(f"{self.path}: its network gives logits {logits.shape} for images "
+                             f"{shape}")
+        return logits, frames
 
 
 def _providers(device, available):
@@ -128,5 +152,8 @@ def _open(path, threads, device):
     try:
         return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: onnxruntime cannot load it ({reason})") from None
+        raise CheckpointError(f"{path}: onnxruntime cannot load it ({_reason(error)})") from None
+
+
+def _reason(error):
+    return " ".join(str(error).split())[:300]

@@ -33,4 +33,6 @@ def test_a_gpu_without_machine_code_is_explained(monkeypatch):
     monkeypatch.setattr(backend.mx.context, "num_gpus", lambda: 1)
     monkeypatch.setattr(backend.nd, "ones", fail)
     with pytest.raises(DeviceError, match="not Hopper or newer.* or the device cpu"):
-        backend.devices("auto")
+        backend.devices("gpu")
+    with pytest.warns(UserWarning, match="taking the CPU: .*not Hopper or newer"):
+        assert backend.devices("auto") == [backend.mx.cpu()]

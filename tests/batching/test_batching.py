@@ -166,3 +166,21 @@ def test_damaged_cache_is_made_anew(tmp_path):
     stored.write_bytes(stored.read_bytes()[:-100])
     again = prepare()
     assert all(np.array_equal(fresh[i], again[i]) for i in range(2))
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "{}", "null", '{"crc": 1}', "[" * 100_000, None])
+def test_a_damaged_index_of_the_cache_is_made_anew(tmp_path, content):
+    path = write_table(tmp_path, "t", ["one", "two"])
+    cache = tmp_path / "cache"
+
+    def prepare():
+        return PreparedLines(open_dataset("table", path=str(path)), CONFIG, str(cache))
+
+    fresh = prepare()
+    index = next(p for p in cache.iterdir() if p.suffix == ".json")
+    # None: another width and as many pixels, for which the checksum of pixels alone would stand.
+    whole = index.read_text()
+    index.write_text(whole.replace('"height": 32', '"height": 16') if content is None else content)
+    again = prepare()
+    assert all(np.array_equal(fresh[i], again[i]) for i in range(2))
+    assert index.read_text() == whole

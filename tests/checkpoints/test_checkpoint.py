@@ -1,3 +1,8 @@
+import io
+import json
+import os
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -40,6 +45,80 @@ def test_truncated_missing_and_foreign_files(tmp_path):
         np.savez(out, a=np.ones(3))
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         load_checkpoint(path)
+
+
+def rewritten(path, meta=None, compression=zipfile.ZIP_STORED, **members):
+    """Copy a checkpoint with other settings or raw members; None takes one away."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    if meta is not None:
+        values = json.loads(np.load(io.BytesIO(parts["meta.npy"])).tobytes())
+        values = {k: v for k, v in {**values, **meta}.items() if v is not None}
+        parts["meta.npy"] = array(np.frombuffer(json.dumps(values).encode(), np.uint8))
+    parts.update(members)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def array(value, shape=None):
+    """Return the bytes of an ``.npy`` file; `shape` is claimed instead of the true one."""
+    out = io.BytesIO()
+    np.save(out, value)
+    content = out.getvalue()
+    if shape is None:
+        return content
+    true, claimed = (f"{s}, }}".encode() for s in (value.shape, shape))
+    return content.replace(true + b" " * (len(claimed) - len(true)), claimed)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"meta": {"config": None}}, "its config is missing"),
+    ({"meta": {"config": []}}, "its config is missing or no mapping"),
+    ({"meta": {"alphabet": None}}, "its alphabet is missing"),
+    ({"meta": {"alphabet": {"characters": "aa"}}}, "its alphabet: .*a"),
+    ({"meta": {"state": None}}, "its state is missing"),
+    ({"compression": zipfile.ZIP_DEFLATED}, "is compressed"),
+    ({"weights/w.npy": array(np.zeros((2, 3)), (10 ** 6, 10 ** 6))}, "claims the shape"),
+    ({"weights/w.npy": array(np.zeros((2, 3)))[:-8]}, "claims the shape"),
+    ({"weights/w.npy": array(np.array([object()]))}, "holds objects"),
+    ({"weights/w.npy": array(np.array([1, np.nan]))}, "no finite numbers"),
+    ({"weights/w.npy": array(np.array([1j]))}, "complex128"),
+    ({"weights/w.npy": array(np.array([True]))}, "bool"),
+    ({"weights/w.npy": b"no array"}, "not a checkpoint, or cut short")])
+def test_damage_is_told_in_one_line(tmp_path, changes, message):
+    path = rewritten(stored(tmp_path / "c.ckpt"), **changes)
+    with pytest.raises(CheckpointError, match=f"c.ckpt: .*{message}") as told:
+        load_checkpoint(path)
+    assert "\n" not in str(told.value)
+
+
+def test_flipped_bytes_of_the_zip(tmp_path):
+    path = stored(tmp_path / "c.ckpt")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x21
+        path.write_bytes(damaged)
+        try:
+            load_checkpoint(path)
+        except CheckpointError as error:
+            assert "c.ckpt: " in str(error)
+
+
+def test_an_old_checkpoint_reads_lines_as_it_was_trained(tmp_path):
+    save_checkpoint(tmp_path / "c.ckpt", Checkpoint({"preprocess": {"height": 32}},
+                                                    Alphabet("ab"), {}))
+    assert load_checkpoint(tmp_path / "c.ckpt").config["preprocess"] == {
+        "height": 32, "cleaning": "none"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "c.ckpt")
+    with pytest.raises(CheckpointError, match="c.ckpt: is a pipe or a device"):
+        load_checkpoint(tmp_path / "c.ckpt")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -222,7 +222,7 @@ def test_list_and_help():
      "unknown setting 'epochs' (did you mean 'training.epochs'?); known here: output"),
     (["train"], "the following arguments are required: --config"),
     (["trian"], "unknown command 'trian' (did you mean 'train'?); known: train, "),
-    (["evaluate", "--checkpoint", "none.ckpt"], "none.ckpt: no such checkpoint"),
+    (["evaluate", "--checkpoint", "none.ckpt"], "none.ckpt: neither a model file nor a shipped"),
     (["evaluate", "--checkpoint", "bad.yaml"], "bad.yaml: not a checkpoint"),
     (["recognise", "x.png", "--checkpoint", "bad.yaml", "--decoder", "bem"],
      "unknown decoder 'bem'; known: beam, beam-char, beam-lm, greedy"),

@@ -99,6 +99,8 @@ def edit(path, change):
             settings = json.loads(entry.value)
             change(settings, model)
             entry.value = json.dumps(settings)
+    # Not the checksum, which stands last.
+    del model.metadata_props[-1]
     onnx.save(model, path)
 
 

@@ -3,7 +3,14 @@ import os
 import pytest
 
 from lm.base.errors import AlphabetError, ConfigError, DataError, MissingDataError
-from lm.base.files import check_regular, check_writable, parse_json, read_json, read_text
+from lm.base.files import (
+    check_regular,
+    check_writable,
+    parse_json,
+    read_json,
+    read_text,
+    write_text,
+)
 
 
 @pytest.mark.parametrize("text, message", [
@@ -66,3 +73,16 @@ def test_a_pipe_and_a_device_are_refused_before_they_are_opened(tmp_path):
                 read(path)
     check_regular(tmp_path)
     check_regular(tmp_path / "not there")
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path):
+    left = {name: tmp_path / name for name in (".a.txt.abcd1234.tmp", ".a.txt.fresh_12.tmp",
+                                               ".b.txt.abcd1234.tmp", ".a.txt.tmp", ".a.txt.x.tmp")}
+    for name, path in left.items():
+        path.write_text("half")
+        if "fresh" not in name:
+            os.utime(path, (0, 0))
+    for _ in range(2):
+        write_text(tmp_path / "a.txt", "whole")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        {*left, "a.txt"} - {".a.txt.abcd1234.tmp"})

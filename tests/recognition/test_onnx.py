@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lm.base.errors import CheckpointError, DataError, DeviceError, ModelError, UnknownNameError
 from ocr.checkpoints.metadata import FORMAT, FORMAT_KEY, SETTINGS_KEY, read_settings
+from ocr.checkpoints.shipped import model_path
 from ocr.decoding import Span, decoder_stage
 from ocr.export import export_onnx
 from ocr.image import PreprocessConfig, image_columns, input_width, resized_width
@@ -88,9 +89,18 @@ def test_batches_change_nothing(recogniser, count, size, seed):
 
 
 
-def test_a_missing_file():
+def test_models_are_opened_by_file_or_by_name(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="none.onnx: no such model"):
-        open_recogniser("none.onnx")
+        OnnxRecogniser("none.onnx")
+    with pytest.raises(UnknownNameError, match="frnch: neither a model file nor a shipped model; "
+                       r"shipped: english, french \(did you mean 'french'"):
+        open_recogniser("frnch")
+    # A folder of that name hides nothing.
+    (tmp_path / "french").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert open_recogniser("french").path == model_path("french") == open_recogniser().path
+    with pytest.raises(UnknownNameError, match="neither a model file"):
+        open_recogniser(tmp_path)
 
 
 def test_an_empty_list_of_images(recogniser):
@@ -197,7 +207,7 @@ def test_damaged_settings(exported, tmp_path, values, message):
     ({}, "not a model of this library's format"),
     ({FORMAT_KEY: "ocr-onnx-99", SETTINGS_KEY: "{}"}, "not a model of this library's format"),
     ({FORMAT_KEY: FORMAT, SETTINGS_KEY: "{"}, "not JSON"),
-    ({FORMAT_KEY: FORMAT, SETTINGS_KEY: "[]"}, "no mapping")])
+    ({FORMAT_KEY: FORMAT, SETTINGS_KEY: "[]"}, "expected an object of JSON")])
 def test_another_onnx_file(exported, tmp_path, properties, message):
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, properties)
@@ -209,9 +219,70 @@ def test_another_onnx_file(exported, tmp_path, properties, message):
 def test_settings_without_a_network(exported, tmp_path):
     model = onnx.load(exported)
     del model.graph.node[2:]
+    del model.metadata_props[2:]
     onnx.save(model, str(tmp_path / "m.onnx"))
     with pytest.raises(CheckpointError, match="onnxruntime cannot load it"):
         OnnxRecogniser(str(tmp_path / "m.onnx"))
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(exported, tmp_path):
+    with open(exported, "rb") as source:
+        content = bytearray(source.read())
+    path = tmp_path / "flipped.onnx"
+    for place in np.random.default_rng(0).integers(0, len(content) - 30, 40):
+        content[place] ^= 4
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match="flipped.onnx: "):
+            read_settings(path)
+        content[place] ^= 4
+    path.write_bytes(content)
+    assert read_settings(path)["stride"] == 4
+    # As it was written before there were checksums, and before lines were cleaned.
+    model = onnx.load(exported)
+    settings = json.loads(next(p.value for p in model.metadata_props if p.key == SETTINGS_KEY))
+    for name in ("cleaning", "deslant"):
+        del settings["preprocess"][name]
+    onnx.helper.set_model_props(model, {FORMAT_KEY: FORMAT, SETTINGS_KEY: json.dumps(settings)})
+    onnx.save(model, str(path))
+    assert OnnxRecogniser(path).preprocess.cleaning == "none"
+
+
+def foreign(path, exported, inputs, shape, settings=None):
+    """Write a tiny network of somebody else's under the settings of an export."""
+    from onnx import TensorProto, helper
+
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, size)
+              for name, size in inputs.items()]
+    nodes = [helper.make_node("Identity", [next(iter(inputs))], ["logits"]),
+             helper.make_node("Cast", ["widths" if "widths" in inputs else next(iter(inputs))],
+                              ["frames"], to=TensorProto.INT64)]
+    graph = helper.make_graph(nodes, "tiny", values, [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape),
+        helper.make_tensor_value_info("frames", TensorProto.INT64, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    helper.set_model_props(model, {FORMAT_KEY: FORMAT, SETTINGS_KEY: json.dumps(
+        {**read_settings(exported), **(settings or {})})})
+    onnx.save(model, str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("inputs,settings,message", [
+    ({"x": [1]}, {}, "other inputs and outputs"),
+    ({"images": ["N", 1, 13, "W"], "widths": ["N"]}, {}, "other inputs and outputs"),
+    ({"images": ["N", 1, 13, "W"], "widths": ["N"]}, {"stride": 0}, "stride 0"),
+    ({"images": ["N", 1, 13, "W"], "widths": ["N"]}, {"frame_pixels": float("1e300")}, "1e.300")])
+def test_a_foreign_network_under_our_settings(exported, tmp_path, inputs, settings, message):
+    path = foreign(tmp_path / "tiny.onnx", exported, inputs, ["N", 1, 13, "W"], settings)
+    with pytest.raises(CheckpointError, match=f"tiny.onnx: .*{message}"):
+        OnnxRecogniser(path)
+
+
+def test_settings_of_another_height_than_the_networks(exported, tmp_path):
+    preprocess = {**read_settings(exported)["preprocess"], "height": 20}
+    with pytest.raises(CheckpointError, match="reads lines of 13 pixels, its settings make them "
+                       "20 pixels high"):
+        OnnxRecogniser(changed(exported, tmp_path / "m.onnx", preprocess=preprocess))
 
 
 @pytest.mark.parametrize("device", ["gpu", "gpu:1"])
