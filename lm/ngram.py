@@ -1,6 +1,7 @@
 """n-gram models: training, loading, perplexity."""
 
 import functools
+import hashlib
 import itertools
 import json
 import math
@@ -393,7 +394,7 @@ def write_model(config, order, write, describe, heldout=None):
             out.writelines(f"{word}\n" for word in unigrams)
         # Through JSON, so that it is the same now as when it is read back.
         metadata = json.loads(json.dumps({
-            **describe(details, len(unigrams)),
+            **describe(details, len(unigrams)), "words": _words_hash(unigrams),
             "binary": config.binary_type if has_binary else None,
             **({"quantised": config.quantise} if has_binary and config.quantise else {})}))
         if heldout is not None:
@@ -543,6 +544,29 @@ def _find_unigrams(prefix, arpa):
         raise DataError(f"{path}: not UTF-8") from None
 
 
+def _words_hash(unigrams):
+    return hashlib.sha256("\n".join(unigrams).encode("utf-8")).hexdigest()
+
+
+def _check_words(prefix, file, unigrams, metadata):
+    """Raise `LanguageModelError` where a word list is not that of the model beside it."""
+    reason, counts = None, metadata.get("ngrams")
+    if len(set(unigrams)) < len(unigrams):
+        reason = "it has words twice"
+    elif "words" in metadata:
+        if metadata["words"] != _words_hash(unigrams):
+            reason = f"its words are not those that {prefix}.json tells"
+    # <unk>, <s> and </s> are n-grams, but no words.
+    elif isinstance(counts, list) and counts and counts[0] - 3 != len(unigrams):
+        reason = f"it has {len(unigrams)} words, the model {counts[0] - 3}"
+    elif not metadata and _is_binary(file):
+        scorer = _open_kenlm(file)
+        if strange := next((word for word in unigrams if word not in scorer), None):
+            reason = f"the model does not know {strange[:40]!r}"
+    if reason:
+        raise LanguageModelError(f"{prefix}.unigrams.txt: not the words of {file}: {reason}")
+
+
 def load_ngram(path, unit=None):
     """Find a trained model on disk and check it.
 
@@ -565,7 +589,7 @@ def load_ngram(path, unit=None):
         No model there, or no word list for a binary.
     LanguageModelError
         Truncated or malformed ARPA, unreadable binary, order above KenLM's limit, metadata
-        of another model.
+        or words of another model.
     """
     if unit is not None and unit not in UNITS:
         raise ConfigError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}")
@@ -582,6 +606,7 @@ def load_ngram(path, unit=None):
     if unit and metadata.get("unit", unit) != unit:
         raise LanguageModelError(f"{file}: its unit is the {metadata['unit']}, not the {unit}")
     unigrams = _find_unigrams(prefix, arpa)
+    _check_words(prefix, file, unigrams, metadata)
     unit = metadata.get("unit") or unit or (
         "character" if SPACE_TOKEN in unigrams and all(len(word) == 1 for word in unigrams)
         else "word")

@@ -109,5 +109,11 @@ class Normaliser:
             text = step(text)
         return normalise(text) if self._steps else text
 
+    def character(self, character: str) -> str:
+        """Return what becomes of a character within a text; it stays where that is not one."""
+        # A space alone would be one at a text's end.
+        changed = self(f"x{character}x")[1:-1]
+        return changed if len(changed) == 1 else character
+
     def __repr__(self):
         return f"Normaliser({list(self.rules)!r})"

@@ -1,5 +1,6 @@
 """Spelling correction by a noisy channel: lexicon, character confusions, n-gram of the context."""
 
+import functools
 import math
 import re
 import unicodedata
@@ -8,6 +9,7 @@ from typing import Annotated
 
 from lm.base.errors import ConfigError, DecodingError
 from lm.base.settings import Range, Settings
+from lm.normalisation import Normaliser
 from lm.wordforms import fold, word_form_spans
 
 from ..decoding.base import resolve
@@ -147,8 +149,10 @@ class SpellingCorrector(Corrector):
         best = hypotheses[0]
         if not self.config.max_confidence or not best.text:
             return hypotheses
-        if not unicodedata.is_normalized("NFC", best.text):
-            best = retext(best, unicodedata.normalize("NFC", best.text))
+        composed = unicodedata.normalize("NFC", best.text)
+        # An alphabet may have the parts alone.
+        if composed != best.text and self._writable(composed):
+            best = retext(best, composed)
         corrected = retext(best, self._correct_text(best))
         distinct = {}
         for hypothesis in (corrected, *hypotheses[1:]):
@@ -225,10 +229,12 @@ class _Context:
             self._scorer = None
             return
         self._scorer, self._order = model.scorer(), model.order
+        self._written = functools.lru_cache(maxsize=100_000)(Normaliser(model.normalise))
         self._listed = frozenset(model.unigrams)
         self._unlisted = math.log(math.fsum(
-            [math.exp(lexicon.unlisted), *(math.exp(lexicon.log_prob(form)) for form in
-                                           lexicon.words if form not in self._listed)]))
+            [math.exp(lexicon.unlisted),
+             *(math.exp(lexicon.log_prob(form)) for form in lexicon.words
+               if self._written(form) not in self._listed)]))
 
     def log_prob(self, form, forms, index):
         """Return log P(form, following words | preceding words) for `form` at forms[index]."""
@@ -236,9 +242,10 @@ class _Context:
             return self._lexicon.log_prob(form)
         reach = self._order - 1
         before, after = forms[max(0, index - reach):index], forms[index + 1:index + 1 + reach]
-        scores = self._scorer.full_scores(" ".join([*before, form, *after]), bos=False, eos=False)
+        words = map(self._written, [*before, form, *after])
+        scores = self._scorer.full_scores(" ".join(words), bos=False, eos=False)
         total = _NATURAL * sum([log_prob for log_prob, _, _ in scores][len(before):])
-        if form not in self._listed:
+        if self._written(form) not in self._listed:
             total += self._lexicon.log_prob(form) - self._unlisted
         return total
 

@@ -1,6 +1,7 @@
 """Beam search by pyctcdecode, alone and with a KenLM n-gram."""
 
 import contextlib
+import functools
 import importlib.util
 import logging
 import os
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 from lm.base.errors import DecodingError
+from lm.normalisation import Normaliser
 
 from .base import LEAST_WORDS, resolve
 from .parallel import (
@@ -84,15 +86,13 @@ def _labels(alphabet):
 class _Pyctcdecode:
     """pyctcdecode's search."""
 
-    def __init__(self, labels, model, words, config):
+    def __init__(self, labels, model, config):
         from pyctcdecode import BeamSearchDecoderCTC
         from pyctcdecode.alphabet import Alphabet as Labels
-        from pyctcdecode.language_model import LanguageModel
 
         # It warns of every alphabet without a space and of every small word list.
         logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-        self._model = model and LanguageModel(
-            model.scorer(), words, score_boundary=config.lm_score_boundary)
+        self._model = model and _scored_as_written(model, config)
         self.reconfigure(config)
         self._search = BeamSearchDecoderCTC(Labels(labels, False), self._model)
 
@@ -105,11 +105,28 @@ class _Pyctcdecode:
         return self._search.decode_beams(scores, **options)
 
 
+def _scored_as_written(words, config):
+    """Return pyctcdecode's language model, which is asked for words as its corpus writes them."""
+    from pyctcdecode.language_model import LanguageModel
+
+    written = functools.lru_cache(maxsize=100_000)(words.written)
+
+    class Model(LanguageModel):
+        def score(self, prev_state, word, is_last_word=False):
+            return super().score(prev_state, written(word), is_last_word)
+
+        def score_partial_token(self, partial_token):
+            return super().score_partial_token(written(partial_token))
+
+    return Model(words.stored.scorer(), words.usable, score_boundary=config.lm_score_boundary)
+
+
 class _CtcBeamDecoder:
     """ctc-beam-decoder's search: the same, in C++."""
 
-    def __init__(self, labels, model, words, config):
-        self._labels, self._model, self._words = labels, model, words
+    def __init__(self, labels, model, config):
+        self._labels, self._model = labels, model
+        self._unigrams = model and [word.translate(model.forward) for word in model.usable]
         self._weights = self._search = None
         self.reconfigure(config)
 
@@ -119,8 +136,8 @@ class _CtcBeamDecoder:
         if weights != self._weights:
             from ctc_beam_decoder import build_ctcdecoder
 
-            options = dict(weights, kenlm_model_path=self._model.path,
-                           unigrams=self._words) if self._model else {}
+            options = dict(weights, kenlm_model_path=self._model.stored.path,
+                           unigrams=self._unigrams) if self._model else {}
             with _quiet():
                 self._search = build_ctcdecoder(self._labels, **options)
             self._weights = weights
@@ -143,12 +160,41 @@ def _quiet():
         os.close(kept)
 
 
-def _engine(name):
+class _Words:
+    """A model of words, and how what the search writes stands in it.
+
+    Attributes
+    ----------
+    stored : lm.NgramModel
+    usable : list of str
+        Those of its words that can be written with the alphabet, as the model has them.
+    forward : dict
+        From the alphabet's characters to the search's labels, for `str.translate`.
+    """
+
+    def __init__(self, stored, alphabet, forward, back):
+        self.stored, self.forward, self._back = stored, forward, back
+        self._normaliser = Normaliser(stored.normalise)
+        covered = set("".join(map(self._normaliser, alphabet.characters)))
+        self.usable = [word for word in stored.unigrams if covered.issuperset(word)]
+
+    def written(self, word):
+        """Return a word of the search as the model's corpus writes it."""
+        return self._normaliser(word.translate(self._back))
+
+
+def _engine(name, words):
     """Return the class that `BeamConfig.engine` asks for."""
+    rules = words and words.stored.normalise
     if name == "auto":
-        native = importlib.util.find_spec("ctc_beam_decoder") is not None
+        native = importlib.util.find_spec("ctc_beam_decoder") is not None and not (
+            rules and importlib.util.find_spec("pyctcdecode"))
     else:
         native = name == "ctc-beam-decoder"
+    if native and rules:
+        raise DecodingError(f"{words.stored.path}: its text was normalised ({', '.join(rules)}), "
+                            "which ctc-beam-decoder cannot do to a reading; the engine pyctcdecode "
+                            "can (pip install pyctcdecode)")
     return _CtcBeamDecoder if native else _Pyctcdecode
 
 
@@ -161,11 +207,12 @@ class PlainBeamDecoder(ParallelDecoder):
         super().__init__(config, alphabet, base)
         labels, self._back = _labels(alphabet)
         self._forward = str.maketrans({v: chr(k) for k, v in self._back.items()})
-        self._search = _engine(config.engine)(labels, *self._language_model(), config)
+        model = self._language_model()
+        self._search = _engine(config.engine, model)(labels, model, config)
 
     def _language_model(self):
-        """Return (model, those of its words that can be written), or None for each."""
-        return None, None
+        """Return the `_Words` that the search asks, or None."""
+        return None
 
     @classmethod
     def needs(cls, config):
@@ -216,13 +263,12 @@ class WordBeamDecoder(PlainBeamDecoder):
         if stored.order < 2:
             raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
                                 "order 2 or more")
-        covered = set(self.alphabet.characters)
-        usable = [w.translate(self._forward) for w in stored.unigrams if covered.issuperset(w)]
-        if len(usable) <= LEAST_WORDS * len(stored.unigrams):
-            raise DecodingError(f"{stored.path}: a model of another alphabet: only {len(usable)} "
-                                f"of its {len(stored.unigrams)} words can be written by this "
-                                "recogniser")
-        return stored, usable
+        words = _Words(stored, self.alphabet, self._forward, self._back)
+        if len(words.usable) <= LEAST_WORDS * len(stored.unigrams):
+            raise DecodingError(f"{stored.path}: a model of another alphabet: only "
+                                f"{len(words.usable)} of its {len(stored.unigrams)} words can be "
+                                "written by this recogniser")
+        return words
 
     @classmethod
     def needs(cls, config):

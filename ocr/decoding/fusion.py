@@ -8,6 +8,7 @@ from typing import Optional
 import numpy as np
 
 from lm.base.errors import DecodingError
+from lm.normalisation import Normaliser
 
 from .base import LEAST_WORDS, resolve
 from .parallel import (
@@ -113,7 +114,9 @@ class _Characters(_Model):
         from lm import SPACE_TOKEN
 
         super().__init__(stored)
-        self.tokens = [SPACE_TOKEN if c.isspace() else c for c in alphabet.characters]
+        # As the model's corpus writes them.
+        written = map(Normaliser(stored.normalise).character, alphabet.characters)
+        self.tokens = [SPACE_TOKEN if c.isspace() else c for c in written]
         self._check_cover(stored, set(self.tokens))
 
     def _check_cover(self, stored, written):
@@ -138,13 +141,14 @@ class _WordForms(_Model):
         from lm.wordforms import fold
 
         super().__init__(stored)
-        letters = {c.lower() for c in alphabet.characters}
+        normaliser = Normaliser(stored.normalise)
+        letters = {normaliser.character(c).lower() for c in alphabet.characters}
         usable = sum(letters.issuperset(w) for w in stored.unigrams)
         if usable <= LEAST_WORDS * len(stored.unigrams):
             raise DecodingError(f"{stored.path}: a model of another alphabet: only {usable} of "
                                 f"its {len(stored.unigrams)} words can be written by this "
                                 "recogniser")
-        self._fold, self._seen = fold, {}
+        self._fold, self._seen = lambda word: fold(normaliser(word)), {}
 
     def forget(self):
         self._seen.clear()

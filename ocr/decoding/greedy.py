@@ -35,7 +35,7 @@ def _single_spaces(runs, alphabet):
     """Leave out outer and repeated spaces, as pyctcdecode does."""
     if " " not in alphabet:
         return runs
-    [space] = alphabet.encode(" ")
+    [space] = alphabet.indices(" ")
     kept = []
     for run in runs:
         if run[0] != space or (kept and kept[-1][0] != space):

@@ -89,7 +89,7 @@ def spanned(candidates, scores, alphabet):
     done = {}
     for begin in range(0, len(work), _BATCH):
         batch = work[begin:begin + _BATCH]
-        items = [(scores[index], alphabet.encode(reading[0])) for index, reading in batch]
+        items = [(scores[index], alphabet.indices(reading[0])) for index, reading in batch]
         for (index, reading), (frame_scores, label), (path, _) in zip(
                 batch, items, best_paths(items, alphabet.blank)):
             done[index, reading[0]] = _hypothesis(*reading, frame_scores, label, path,

@@ -2,7 +2,6 @@
 
 import html
 import os
-import unicodedata
 from dataclasses import dataclass
 from typing import Optional
 
@@ -15,6 +14,7 @@ from lm.base.settings import to_mapping
 
 from ..decoding.calibration import log_odds
 from ..image.fonts import label_font
+from ..text import tidy
 from .gallery import _STYLE
 from .report import aligned
 
@@ -47,9 +47,9 @@ def word_outcomes(reference, hypothesis):
     """
     # A word of the reading ends at a space only; other whitespace may stand within it.
     tokens = [(index, token) for index, word in enumerate(hypothesis.words)
-              for token in unicodedata.normalize("NFC", word.text).split()]
+              for token in tidy(word.text).split()]
     right = {index: True for index, _ in tokens}
-    truth = unicodedata.normalize("NFC", reference).split()
+    truth = tidy(reference).split()
     for tag, _, _, start, end in Levenshtein.opcodes(truth, [token for _, token in tokens]):
         if tag != "equal":
             right.update((index, False) for index, _ in tokens[start:end])
@@ -60,8 +60,7 @@ def word_outcomes(reference, hypothesis):
 
 def line_outcomes(reference, hypothesis):
     """Return [(confidence, whether the whole line is right)]; errors as `word_outcomes`."""
-    correct = (unicodedata.normalize("NFC", reference)
-               == unicodedata.normalize("NFC", hypothesis.text))
+    correct = tidy(reference) == tidy(hypothesis.text)
     return [(_confidence(hypothesis.confidence, f"line {hypothesis.text!r}"), correct)]
 
 

@@ -1,11 +1,11 @@
 """A picture of many small images with truth and reading under each."""
 
-import unicodedata
 
 from lm.base.errors import ConfigError, DataError
 from lm.base.files import atomic_path
 
 from ..image.fonts import label_font
+from ..text import tidy
 
 __all__ = ["label_grid"]
 
@@ -17,7 +17,7 @@ def label_grid(images, truths, readings, path, columns=4, font=None):
     """Write a PNG grid of images, each with its truth and, below, its reading.
 
     A wrong reading is red, begins with a cross, and its cell has a red frame. What is wrong is
-    what the SER counts: any difference once both are in Unicode NFC.
+    what the SER counts: any difference once both are tidy.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def label_grid(images, truths, readings, path, columns=4, font=None):
         scale = min(_HEIGHT / picture.height, _WIDTH / picture.width, 1)
         picture = picture.resize((max(1, round(picture.width * scale)),
                                   max(1, round(picture.height * scale))))
-        right = unicodedata.normalize("NFC", truth) == unicodedata.normalize("NFC", reading)
+        right = tidy(truth) == tidy(reading)
         wrong += not right
         below = reading if right else f"✗ {reading}"
         cells.append((picture, _cut(truth, letters), _cut(below, letters), right))

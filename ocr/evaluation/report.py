@@ -9,6 +9,7 @@ from lm.base.errors import DataError
 from lm.base.files import read_json, write_json
 from lm.normalisation import Normaliser
 
+from ..text import tidy
 from ..text.metrics import TextMetric, confusions, paired_bootstrap
 
 __all__ = ["SystemResult", "EvaluationReport"]
@@ -51,8 +52,8 @@ class EvaluationReport:
     extra : dict, optional
         Kept in the JSON.
     normalise : sequence of str
-        Rules of `lm.normalisation` that references and readings are both brought to before
-        they are compared and kept.
+        Rules of `lm.normalisation` that references and readings are both brought to, before
+        they are made tidy (see `ocr.text.tidy`), compared and kept.
 
     Raises
     ------
@@ -64,8 +65,8 @@ class EvaluationReport:
                  normalise=()):
         self.data, self.split, self.tokenisation = data, split, tokenisation
         self.normalise, normaliser = tuple(normalise), Normaliser(normalise)
-        self.ids, self.references = list(ids), list(map(normaliser, references))
-        self.systems = [replace(s, hypotheses=list(map(normaliser, s.hypotheses)))
+        self.ids, self.references = list(ids), [tidy(normaliser(text)) for text in references]
+        self.systems = [replace(s, hypotheses=[tidy(normaliser(t)) for t in s.hypotheses])
                         for s in systems]
         self.extra = extra or {}
         if len(self.ids) != len(self.references):

@@ -1,5 +1,6 @@
 """Text as a recogniser has it: alphabet, CTC labels, scores."""
 
 from .alphabet import PRESETS, Alphabet
+from .tidy import tidy
 
-__all__ = ["PRESETS", "Alphabet"]
+__all__ = ["PRESETS", "Alphabet", "tidy"]

@@ -188,6 +188,13 @@ class Alphabet:
             indices.append(index)
         return indices
 
+    def indices(self, text):
+        """Return the class indices of what `decode` gave: characters of this alphabet, as they are.
+
+        Two of them may compose to a third in NFC, which the alphabet need not have.
+        """
+        return [self._index[character] for character in text]
+
     def decode(self, indices):
         """Turn class indices (no blanks, already collapsed) into text.
 

@@ -1,7 +1,6 @@
 """Corpus-level CER, WER and SER, with bootstrap intervals, confusions and worst lines."""
 
 import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from typing import Optional
@@ -12,8 +11,13 @@ from rapidfuzz.distance import Levenshtein
 from lm.base.errors import DataError
 from lm.base.plugins import Registry
 
+from .tidy import tidy
+
 __all__ = ["TOKENISATIONS", "TextMetric", "Summary", "paired_bootstrap", "confusions",
            "tokenise_words"]
+
+#: Numbers that a bootstrap draws at once.
+_DRAWN = 1_000_000
 
 #: Ways to cut a line into words for the WER.
 TOKENISATIONS = Registry("WER tokenisation")
@@ -69,7 +73,7 @@ class Summary:
 
 
 class TextMetric:
-    """Collects (reference, hypothesis) pairs; both are taken to Unicode NFC.
+    """Collects (reference, hypothesis) pairs; both are compared as `tidy` has them.
 
     Parameters
     ----------
@@ -95,8 +99,7 @@ class TextMetric:
 
     def update(self, reference, hypothesis):
         """Add one line."""
-        reference = unicodedata.normalize("NFC", reference)
-        hypothesis = unicodedata.normalize("NFC", hypothesis)
+        reference, hypothesis = tidy(reference), tidy(hypothesis)
         words = self._words(reference)
         self._rows.append((Levenshtein.distance(reference, hypothesis), len(reference),
                            Levenshtein.distance(words, self._words(hypothesis)), len(words),
@@ -142,8 +145,15 @@ class TextMetric:
 def _resample(rows, times, seed):
     """Sums over `times` resamples of the lines: (times, 6), the last the number of lines."""
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=times)
-    return np.column_stack([counts @ rows, np.full(times, len(rows))])
+    shares = np.full(len(rows), 1 / len(rows))
+    sums = np.empty((times, rows.shape[1] + 1), np.int64)
+    sums[:, -1] = len(rows)
+    # Some resamples at a time: all of them would be 1,000 times the lines.
+    step = max(1, _DRAWN // len(rows))
+    for begin in range(0, times, step):
+        counts = rng.multinomial(len(rows), shares, size=min(step, times - begin))
+        sums[begin:begin + step, :-1] = counts @ rows
+    return sums
 
 
 def _rates(sums):
@@ -199,7 +209,7 @@ def confusions(references, hypotheses, top=30):
         `truth`, `read` ("" for an insertion or deletion), `count`, and `share` of all edits.
     """
     counts = Counter()
-    for reference, hypothesis in zip(references, hypotheses):
+    for reference, hypothesis in zip(map(tidy, references), map(tidy, hypotheses)):
         for edit in Levenshtein.editops(reference, hypothesis):
             truth = "" if edit.tag == "insert" else reference[edit.src_pos]
             read = "" if edit.tag == "delete" else hypothesis[edit.dest_pos]

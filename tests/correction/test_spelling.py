@@ -205,3 +205,12 @@ def test_bad_files(build, folder, no_tools):
         with pytest.raises(kind, match=message) as caught:
             build(**setting)
         assert isinstance(caught.value, OCRError) and "\n" not in str(caught.value)
+
+
+def test_parts_are_composed_only_where_the_alphabet_has_the_whole(build):
+    parts = plain_hypothesis("mai\u0302son")
+    letters = "maisonx\u0302 lecht"
+    for characters, text in ((letters, parts.text), (letters + "\u00ee", "ma\u00eeson"),
+                             (None, "ma\u00eeson")):
+        alphabet = characters and Alphabet(characters)
+        assert build(alphabet).correct_line([parts])[0].text == text

@@ -140,6 +140,15 @@ def test_any_alphabet_survives_the_beam(characters):
     assert decoder("beam", alphabet).decode_line(logits)[0].text == alphabet.decode(label)
 
 
+@pytest.mark.parametrize("name", ["greedy", "beam"])
+def test_parts_that_compose_to_what_the_alphabet_lacks(name):
+    alphabet = Alphabet("ex\u0301 ")
+    lines = [one_hot([0, 2, 4, 1], 5), one_hot([1, 4, 1], 5)]
+    first, second = [line[0] for line in decoder(name, alphabet).decode(lines)]
+    assert first.text == "e\u0301x" and second.text == "xx"
+    assert [s.text for s in first.characters] == ["e", "\u0301", "x"]
+
+
 @given(st.integers(0, 2 ** 20))
 def test_n_best_is_ordered_and_distinct(seed):
     alphabet = Alphabet("abc ")

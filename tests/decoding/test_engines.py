@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm.base.errors import ConfigError, DecodingError
+from lm.ngram import NgramConfig, train_ngram
 from ocr.decoding import beam, build_decoder, decoder_stage
 from ocr.text.alphabet import Alphabet
 
@@ -92,3 +93,44 @@ def test_the_engine_that_is_there(monkeypatch):
         build_decoder("beam", alphabet)
     with pytest.raises(ConfigError, match="unknown beam.engine 'c'; known: auto, pyctcdecode"):
         decoder_stage("beam", engine="c")
+
+
+def one_line(text, alphabet, strength=8.0):
+    frames = [v for c in text for v in (alphabet.indices(c)[0], alphabet.blank)]
+    logits = np.zeros((len(frames), alphabet.num_classes), np.float32)
+    logits[np.arange(len(frames)), frames] = strength
+    return logits
+
+
+@pytest.fixture(scope="module")
+def normalised(tmp_path_factory):
+    """A model whose text was lower-cased, with plain quotes and without accents."""
+    folder = tmp_path_factory.mktemp("normalised")
+    (folder / "text.txt").write_text("L’été d’ici\nl'hiver d'ici\nL’été\n" * 3, "utf-8")
+    return train_ngram(NgramConfig(
+        str(folder / "text.txt"), str(folder / "words"), order=2, estimator="builtin",
+        binary_type="none", normalise=("case", "quotes", "accents"))).path
+
+
+def test_readings_are_looked_up_as_the_models_text_was_normalised(normalised):
+    alphabet = Alphabet("Ldeicéth’ aox")
+    search = build_decoder("beam-lm", alphabet, {
+        "lm": normalised, "workers": 1, "alpha": 0.5, "beta": 0.0, "unk_score_offset": -5.0,
+        "lm_score_boundary": False})
+    known, unknown = (search.decode_line(one_line(text, alphabet))[0]
+                      for text in ("L’été d’ici", "Lxété dxici"))
+    assert (known.text, unknown.text) == ("L’été d’ici", "Lxété dxici")
+    # Both words are listed: no penalty is paid for them.
+    assert known.lm_score > -5 > -8 > unknown.lm_score
+    with pytest.raises(DecodingError, match="text was normalised .accents, case, quotes.*engine"):
+        build_decoder("beam-lm", alphabet, {"lm": normalised, "engine": "ctc-beam-decoder"})
+
+
+def test_words_with_signs_that_pyctcdecode_misreads_are_known(tmp_path):
+    (tmp_path / "text.txt").write_text("a|b c\nc a|b\n" * 4, "utf-8")
+    path = train_ngram(NgramConfig(str(tmp_path / "text.txt"), str(tmp_path / "words"), order=2,
+                                   estimator="builtin", binary_type="none")).path
+    alphabet = Alphabet("abc| ")
+    search = build_decoder("beam-lm", alphabet, {"lm": path, "engine": "pyctcdecode", "beta": 0.0,
+                                                 "unk_score_offset": -9.0, "workers": 1})
+    assert search.decode_line(one_line("a|b c", alphabet))[0].lm_score > -5

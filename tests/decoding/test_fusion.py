@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from lm import NgramConfig, load_ngram, train_ngram
 from lm.base.errors import DecodingError, LanguageModelError, MissingDataError
+from lm.normalisation import Normaliser
 from ocr.decoding import build_decoder, decoder_stage
 from ocr.decoding.parallel import merge_blanks
 from ocr.text.alphabet import Alphabet
@@ -162,3 +163,26 @@ def test_models_of_order_1(models, tmp_path, option, unit):
                             estimator="builtin", binary_type="none"))
     with pytest.raises(DecodingError, match="KenLM reads no model of order 1"):
         fusion(models, **{option: path})
+
+
+@pytest.mark.parametrize("unit, setting", [("character", "lm"), ("wordform", "words")])
+def test_readings_are_looked_up_as_the_models_text_was_normalised(tmp_path, unit, setting):
+    (tmp_path / "text.txt").write_text("L’ÉTÉ d’ici\nL’ÉTÉ\nd’ici L’ÉTÉ\n" * 3, "utf-8")
+    scores = []
+    for name, rules in (("as-it-is", ()), ("plain", ("case", "quotes", "accents"))):
+        path = str(tmp_path / name)
+        train_ngram(NgramConfig(str(tmp_path / "text.txt"), path, order=2, unit=unit,
+                                normalise=rules, estimator="builtin", binary_type="none"))
+        alphabet = Alphabet("ÉLT’dic ")
+        search = build_decoder("beam-char", alphabet, {
+            setting: path, "beta": 0.0, "alpha": 0.5, "word_alpha": 0.5, "workers": 1})
+        logits = one_hot(alphabet.indices("L’ÉTÉ d’ici"), alphabet.num_classes)
+        scores.append(search.decode_line(logits)[0].lm_score)
+    # One text, one model, whatever way it was written.
+    assert scores[1] == pytest.approx(scores[0], abs=1e-6)
+
+
+def test_a_normalised_character_stays_one():
+    normaliser = Normaliser(("accents", "case", "quotes", "spaces", "punctuation"))
+    assert [normaliser.character(c) for c in "É’ \u00a0,\u0301İ"] == [
+        "e", "'", " ", " ", ",", "\u0301", "i"]

@@ -395,3 +395,25 @@ def test_settings_from_mappings():
     config = from_mapping(NgramConfig, {"corpus": ["a"], "output": "m.arpa", "prune": [0, 1]})
     assert (config.corpus, config.output, config.prune) == (("a",), "m", (0, 1))
     assert NgramConfig("a.txt", "m").corpus == ("a.txt",)
+
+
+@pytest.mark.parametrize("change, reason", [
+    (lambda words: words[:-1], "not those that"), (lambda words: words + words[:1], "words twice"),
+    (lambda words: [*words[:-1], "other"], "not those that"),
+    (lambda words: words[::-1], "not those that")])
+def test_the_words_beside_a_model_are_its_own(tmp_path, change, reason):
+    (tmp_path / "text").write_text("a b c\nb c d e\n" * 3)
+    path = str(tmp_path / "m")
+    train_ngram(NgramConfig(str(tmp_path / "text"), path, order=2, estimator="builtin",
+                            binary_type="none"))
+    words = (tmp_path / "m.unigrams.txt").read_text().split()
+    (tmp_path / "m.unigrams.txt").write_text("\n".join(change(words)) + "\n")
+    with pytest.raises(LanguageModelError, match=f"m.unigrams.txt: not the words of .*{reason}"):
+        load_ngram(path)
+    # Models of before have their counts alone.
+    metadata = json.loads((tmp_path / "m.json").read_text())
+    del metadata["words"]
+    (tmp_path / "m.json").write_text(json.dumps(metadata))
+    (tmp_path / "m.unigrams.txt").write_text("\n".join(words[1:]) + "\n")
+    with pytest.raises(LanguageModelError, match="it has 4 words, the model 5"):
+        load_ngram(path)
