@@ -12,10 +12,12 @@ spaces         whitespace of any kind and number (no-break and narrow spaces, ta
                becomes one space; none at the ends
 punctuation    no whitespace before , . ; : ! ? and ) nor after ( as in natural text:
                IAM's tokenised transcripts have it there
+unpunctuated   punctuation and ASCII's other marks are struck, as Flor's scores may have it
 =============  =====================================================================
 """
 
 import re
+import string
 import unicodedata
 
 from .base.errors import ConfigError, UnknownNameError
@@ -38,6 +40,12 @@ def _accents(text):
     return normalise("".join(c for c in decomposed if not unicodedata.combining(c)))
 
 
+def _strike_punctuation(text):
+    # What the later rules make punctuation of goes as well.
+    return normalise("".join(c for c in text if c not in string.punctuation and c not in _QUOTES
+                             and c not in _DASHES and unicodedata.category(c)[0] != "P"))
+
+
 def _translate(table):
     table = str.maketrans(table)
     return lambda text: text.translate(table)
@@ -46,6 +54,7 @@ def _translate(table):
 #: Rules by name, in the order in which they are applied.
 RULES = {
     "accents": _accents,
+    "unpunctuated": _strike_punctuation,
     "case": str.lower,
     "quotes": _translate(_QUOTES),
     "dashes": _translate(_DASHES),

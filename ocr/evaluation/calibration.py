@@ -1,6 +1,7 @@
 """How far confidences can be trusted: reliability of words and lines, table and diagram."""
 
 import html
+import io
 import os
 from dataclasses import dataclass
 from typing import Optional
@@ -13,7 +14,6 @@ from lm.base.files import atomic_path, write_text
 from lm.base.settings import to_mapping
 
 from ..decoding.calibration import log_odds
-from ..image.fonts import label_font
 from ..text import tidy
 from .gallery import _STYLE
 from .report import aligned
@@ -255,18 +255,18 @@ class CalibrationReport:
         ending = os.path.splitext(path)[1].lower()
         if ending not in (".png", ".svg", ".html"):
             raise ConfigError(f"{path}: a diagram's name ends in .png, .svg or .html")
-        shapes = _shapes(self.summary(), title)
+        figure = _figure(self.summary(), title)
         if ending == ".png":
             with atomic_path(path) as temporary:
-                _draw(shapes).save(temporary, "PNG")
+                figure.savefig(temporary, format="png", dpi=200)
         elif ending == ".svg":
-            write_text(path, _svg(shapes) + "\n")
+            write_text(path, _svg(figure))
         else:
             name = html.escape(title)
             write_text(path, "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">"
                              "<meta name=\"viewport\" content=\"width=device-width\">"
                              f"<title>{name}</title><style>{_STYLE}svg{{max-width:100%;"
-                             f"height:auto}}</style><h1>{name}</h1>{_svg(shapes)}"
+                             f"height:auto}}</style><h1>{name}</h1>{_svg(figure)}"
                              f"<pre>{html.escape(self.table())}</pre></html>\n")
 
 
@@ -314,85 +314,39 @@ def _number(value):
     return "-" if value is None else f"{value:.4f}"
 
 
-# The diagram is a list of shapes, drawn by Pillow or written as SVG:
-# ("box", x, y, width, height, colour), ("line", x, y, x, y, colour), ("dot", x, y, colour) and
-# ("text", x, y, text, size, anchor, colour), the anchor l, m or r at the baseline.
-_WIDTH, _HEIGHT, _SIDE, _STRIP, _RADIUS = 800, 560, 300, 50, 3.5
-_ANCHORS = {"l": "start", "m": "middle", "r": "end"}
+def _figure(summary, title):
+    """The diagram as a matplotlib figure: a column for words, one for lines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5.6), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    figure.supxlabel("Bars: share right. Dots: at the bin's mean confidence; below the diagonal is "
+                     "too sure. Grey: share of all.", fontsize="small", color="dimgray")
+    axes = figure.subplots(2, 2, sharex=True, height_ratios=(6, 1))
+    for (top, strip), name, part in zip(axes.T, ("words", "lines"), (summary.words, summary.lines)):
+        bins = [b for b in part.bins if b.count]
+        bars = {"x": [b.low for b in bins], "width": [b.high - b.low for b in bins],
+                "align": "edge", "edgecolor": "white"}
+        top.bar(height=[b.accuracy for b in bins], color="lightsteelblue", **bars)
+        top.plot([0, 1], [0, 1], color="dimgray", linewidth=1)
+        top.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o", color="firebrick")
+        auc = "-" if part.auc is None else f"{part.auc:.3f}"
+        top.set(xlim=(0, 1), ylim=(0, 1))
+        top.set_title(f"{part.count} {name}, {_percent(part.accuracy)}% right\n"
+                      f"ECE {_percent(part.ece)}%, AUC {auc}", loc="left", fontsize="medium")
+        top.grid(axis="y", color="gainsboro")
+        top.set_axisbelow(True)
+        strip.bar(height=[b.count / part.count for b in bins], color="darkgray", **bars)
+        strip.set(xlabel="confidence", yticks=[])
+    return figure
 
 
-def _shapes(summary, title):
-    shapes = [("box", 0, 0, _WIDTH, _HEIGHT, "white"),
-              ("text", 60, 34, title, 17, "l", "black"),
-              ("text", 60, 544, "Bars: share right. Dots: at the bin's mean confidence; below the "
-               "diagonal is too sure. Grey: share of all.", 12, "l", "dimgray")]
-    for left, name, part in ((60, "words", summary.words), (450, "lines", summary.lines)):
-        shapes += _panel(left, 96, name, part)
-    return shapes
+def _svg(figure):
+    """The figure as an SVG element, its text as text."""
+    from matplotlib import rc_context
 
-
-def _panel(left, top, name, part):
-    bottom, strip = top + _SIDE, top + _SIDE + 36 + _STRIP
-    auc = "-" if part.auc is None else f"{part.auc:.3f}"
-    shapes = [("text", left, top - 32, f"{part.count} {name}, {_percent(part.accuracy)}% right",
-               13, "l", "black"),
-              ("text", left, top - 14, f"ECE {_percent(part.ece)}%, AUC {auc}", 13, "l", "black")]
-    for tick in range(0, 11, 2):
-        at = _SIDE * tick / 10
-        shapes += [("line", left, bottom - at, left + _SIDE, bottom - at, "gainsboro"),
-                   ("text", left - 6, bottom - at + 4, f"{tick / 10:g}", 11, "r", "dimgray"),
-                   ("text", left + at, bottom + 16, f"{tick / 10:g}", 11, "m", "dimgray")]
-    dots = []
-    for b in part.bins:
-        if b.count:
-            x, width = left + _SIDE * b.low + 1, _SIDE * (b.high - b.low) - 2
-            height, share = _SIDE * b.accuracy, _STRIP * b.count / part.count
-            shapes += [("box", x, bottom - height, width, height, "lightsteelblue"),
-                       ("box", x, strip - share, width, share, "darkgray")]
-            dots.append(("dot", left + _SIDE * b.confidence, bottom - height, "firebrick"))
-    return shapes + [("line", left, bottom, left + _SIDE, top, "dimgray"),
-                     ("line", left, strip, left + _SIDE, strip, "dimgray"),
-                     ("text", left + _SIDE / 2, strip + 18, "confidence", 12, "m", "dimgray"),
-                     *dots]
-
-
-def _draw(shapes, scale=2):
-    """The shapes as a Pillow image, so many pixels a unit."""
-    from PIL import Image, ImageDraw
-
-    canvas = Image.new("RGB", (_WIDTH * scale, _HEIGHT * scale))
-    draw = ImageDraw.Draw(canvas)
-    for kind, x, y, *rest, colour in shapes:
-        x, y = x * scale, y * scale
-        if kind == "box":
-            width, height = (v * scale for v in rest)
-            if min(width, height) >= 1:
-                draw.rectangle([x, y, x + width - 1, y + height - 1], fill=colour)
-        elif kind == "line":
-            draw.line([x, y, *(v * scale for v in rest)], fill=colour, width=scale)
-        elif kind == "dot":
-            r = _RADIUS * scale
-            draw.ellipse([x - r, y - r, x + r, y + r], fill=colour)
-        else:
-            text, size, anchor = rest
-            draw.text((x, y), text, fill=colour, font=label_font(size * scale), anchor=anchor + "s")
-    return canvas
-
-
-def _svg(shapes):
-    parts = []
-    for kind, x, y, *rest, colour in shapes:
-        if kind == "box":
-            parts.append(f'<rect x="{x:g}" y="{y:g}" width="{max(rest[0], 0):g}" '
-                         f'height="{rest[1]:g}" fill="{colour}"/>')
-        elif kind == "line":
-            parts.append(f'<line x1="{x:g}" y1="{y:g}" x2="{rest[0]:g}" y2="{rest[1]:g}" '
-                         f'stroke="{colour}"/>')
-        elif kind == "dot":
-            parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{_RADIUS:g}" fill="{colour}"/>')
-        else:
-            text, size, anchor = rest
-            parts.append(f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" '
-                         f'text-anchor="{_ANCHORS[anchor]}">{html.escape(text)}</text>')
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
-            f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">{"".join(parts)}</svg>')
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ocr"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    content = buffer.getvalue()
+    return content[content.index("<svg"):]

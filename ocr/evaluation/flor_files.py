@@ -83,14 +83,15 @@ def read_predictions(path):
 def line_means(references, readings):
     """Return (CER, WER, SER) as Flor's system computes them.
 
-    Edits are divided by the length of the longer of truth and reading, line by line, and the
-    mean is taken over lines, which is lower than the corpus-level rate where readings run long.
-    A line of two empty texts counts 0. All three are NaN where there are no lines.
+    Both texts are taken to lower case. Edits are divided by the length of the longer of truth and
+    reading, line by line, and the mean is taken over lines, which is lower than the corpus-level
+    rate where readings run long. A line of two empty texts counts 0. All three are NaN where
+    there are no lines.
     """
     if len(references) != len(readings):
         raise DataError(f"{len(references)} references for {len(readings)} readings")
     rows = []
-    for truth, reading in zip(references, readings):
+    for truth, reading in zip(map(str.lower, references), map(str.lower, readings)):
         sides = ((truth, reading), (truth.split(), reading.split()))
         rows.append([Levenshtein.distance(a, b) / max(len(a), len(b), 1) for a, b in sides]
                     + [float(truth != reading)])
@@ -146,7 +147,9 @@ def write_evaluation_report(path, report, name):
     path : str
     report : EvaluationReport
     name : str
-        Of the system. Its corpus-level rates come first, those of `line_means` after them.
+        Of the system. Its corpus-level rates come first, those of `line_means` after them. What
+        Flor's options norm_accentuation and norm_punctuation do, the report's rules "accents"
+        and "unpunctuated" do.
 
     Raises
     ------
@@ -170,7 +173,7 @@ Character Error Rate: {scores.cer:.8f}
 Word Error Rate:      {scores.wer:.8f}
 Sequence Error Rate:  {scores.ser:.8f}
 
-Means over lines{rules}:
+Means over lines, lower case{rules}:
 Character Error Rate: {means[0]:.8f}
 Word Error Rate:      {means[1]:.8f}
 Sequence Error Rate:  {means[2]:.8f}

@@ -67,6 +67,8 @@ def test_means_over_lines():
     cer, wer, ser = line_means(["ab", "ab", "a b"], ["ax", "abcd", "a b"])
     assert (cer, wer, ser) == pytest.approx((1 / 3, 2 / 3, 2 / 3))
     assert line_means([""], [""]) == (0, 0, 0)
+    # That system takes both to lower case.
+    assert line_means(["Ab", "É"], ["aB", "é"]) == (0, 0, 0)
     assert all(map(math.isnan, line_means([], [])))
     with pytest.raises(DataError, match="1 references for 0 readings"):
         line_means(["a"], [])
@@ -99,7 +101,8 @@ def test_evaluation_report(tmp_path):
         "Total test images:    2", "Total time:           0:00:03",
         "Time per item:        0:00:01.500000", "", "Metrics (accents normalised):",
         "Character Error Rate: 0.16666667", "Word Error Rate:      0.33333333",
-        "Sequence Error Rate:  0.50000000", "", "Means over lines (accents normalised):",
+        "Sequence Error Rate:  0.50000000", "",
+        "Means over lines, lower case (accents normalised):",
         "Character Error Rate: 0.10000000", "Word Error Rate:      0.25000000",
         "Sequence Error Rate:  0.50000000"]
     with pytest.raises(DataError, match="no system 'beam'; known: greedy"):

@@ -57,5 +57,5 @@ def test_transcripts_are_normalised(tmp_path):
 
 def test_rules_of_normalisation_are_checked_at_once():
     assert DataConfig(normalise=["spaces", "case", "case"]).normalise == ("case", "spaces")
-    with pytest.raises(UnknownNameError, match="'lower'; known: accents, case"):
+    with pytest.raises(UnknownNameError, match="'lower'; known: accents, unpunctuated, case"):
         from_mapping(DataConfig, {"normalise": ["lower"]})
