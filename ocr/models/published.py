@@ -71,6 +71,7 @@ def published_checkpoint(path: str) -> Checkpoint:
     config = from_mapping(ExperimentConfig, {
         "output": "",
         "preprocess": {"height": 60, "width": 800, "scaling": "original", "polarity": "dark",
+                       "cleaning": "none",
                        "margin": 0},
         "model": {"name": "original", "options": {
             "num_downsamples": scales, "layers": layers,
