@@ -110,6 +110,10 @@ def image_shape(path: Any) -> tuple[int, int]:
         width, height = image.size
         # A PNG is unpacked where it is asked for an orientation that its head does not hold.
         if image.format != "PNG" or "exif" in image.info:
+            if image.format == "TIFF":
+                # Some versions of Pillow have turned the size already, others turn it later.
+                width, height = (image.tag_v2.get(tag, side) for tag, side
+                                 in zip((256, 257), image.size))
             if image.getexif().get(_ORIENTATION) in _QUARTERS:
                 width, height = height, width
     return height, width

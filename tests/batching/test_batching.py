@@ -184,3 +184,33 @@ def test_a_damaged_index_of_the_cache_is_made_anew(tmp_path, content):
     again = prepare()
     assert all(np.array_equal(fresh[i], again[i]) for i in range(2))
     assert index.read_text() == whole
+
+
+def test_distorted_lines_keep_their_letters_in_a_box():
+    """As the original notebook trains: not one stroke of a line that fills its box is cut off."""
+    import dataclasses
+
+    from ocr.checkpoints.settings import read_experiment
+
+    config = read_experiment("original_iam", ["output=x"])
+    box = config.preprocess
+    strokes = np.full((box.height, box.width), 255, np.uint8)
+    # Of every grey from faint to black, so that a lost one is missed; the ends are ink.
+    for number, column in enumerate(range(0, box.width - 3, 20)):
+        strokes[8:-8, column:column + 4] = 20 * (number % 5)
+    strokes[8:-8, -4:] = 0
+    count = len(range(0, box.width - 3, 20)) + 1
+
+    class Full(Blank):
+        def image(self, index):
+            return strokes
+
+    prepared = PreparedLines(Full([box.width] * 24), box, progress=False)
+    augment = dataclasses.replace(config.augment, probability=1.0)
+    batches = TrainingBatches(prepared, [[0, 1]] * 24, 4, augment, 1, lambda width: 100)
+    for batch in batches.epoch(0):
+        assert batch.images.shape[2:] == (box.height, box.width)
+        for image in batch.images[:, 0]:
+            # In the middle row the slant does not matter.
+            dark = image[box.height // 2] < image.max() - 1.5
+            assert np.count_nonzero(np.diff(np.r_[0, dark, 0].astype(int)) > 0) == count
