@@ -1,8 +1,8 @@
 """Image files, Pillow images and arrays as grey: the one way in for pixels."""
 
+import contextlib
 import os
 import warnings
-from contextlib import contextmanager
 from typing import Any, Optional
 
 import numpy as np
@@ -18,7 +18,7 @@ _REFUSED = ("EPS", "WMF", "EMF")
 _ORIENTATION, _QUARTERS = 0x0112, (5, 6, 7, 8)
 
 
-@contextmanager
+@contextlib.contextmanager
 def image_file(path: Any):
     """Open the image file `path`; whatever is wrong with it becomes a `DataError`.
 
@@ -28,10 +28,13 @@ def image_file(path: Any):
     """
     from PIL import Image, UnidentifiedImageError
 
-    if isinstance(path, (str, os.PathLike)):
+    named = isinstance(path, (str, os.PathLike))
+    if named:
         check_regular(path)
     try:
-        with Image.open(path) as image:
+        # By its name Pillow maps a TIFF into memory, and mixes up the rows of one on its side.
+        with (open(path, "rb") if named else contextlib.nullcontext(path)) as file, \
+                Image.open(file) as image:
             if image.format in _REFUSED:
                 raise DataError(f"{path}: {image.format} is no format of pictures")
             yield image
