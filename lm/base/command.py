@@ -17,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from .errors import ConfigError, OCRError, did_you_mean, one_line
+from .files import check_writable
 from .signals import Interrupted
 from .version import __version__
 
-__all__ = ["Parser", "UsageError", "run_command", "settings_of", "make_parser"]
+__all__ = ["Parser", "UsageError", "make_parser", "output_file", "output_folder", "run_command",
+           "settings_of"]
 
 _OVERRIDE = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*=", re.ASCII)
 _NEGATIVE = re.compile(r"-\d+$|-\d*\.\d+$")
@@ -165,6 +167,21 @@ def _option_value(action, key, value):
             action, argparse._AppendAction):
         return [one(item) for item in (value if isinstance(value, list) else [value])]
     return one(value)
+
+
+def output_file(path: str) -> str:
+    """Argument type: a file to write; what cannot be written is told before any work."""
+    try:
+        check_writable(path)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return path
+
+
+def output_folder(path: str) -> str:
+    """Argument type: a folder to write files into, as `output_file`."""
+    output_file(os.path.join(path, "report.json"))
+    return path
 
 
 def settings_of(arguments: argparse.Namespace, cls: type, **options: Any) -> Any:

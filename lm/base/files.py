@@ -88,20 +88,26 @@ def check_regular(path: Union[str, os.PathLike]) -> None:
 
 
 def check_writable(path: Union[str, os.PathLike]) -> None:
-    """Raise `ConfigError` where `path` could not be written: before long work, not after it."""
+    """Raise `ConfigError` where the file `path` could not be written: before work, not after it.
+
+    Nothing is made. A folder that is missing counts as one that can be made.
+    """
     path = os.fspath(path)
-    folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise ConfigError(f"{path}: a folder; name a file to write")
+    folder, name = os.path.split(os.path.abspath(path))
     try:
-        os.makedirs(folder, exist_ok=True)
-        # As long a name as atomic_path takes.
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.",
-                                        suffix=".tmp")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
-    os.close(handle)
-    os.unlink(name)
+        # As long a name as atomic_path takes; a file on the way is no folder.
+        os.lstat(os.path.join(folder, f".{name}.12345678.tmp"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        raise ConfigError(f"{path}: cannot be written ({reason})") from None
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{path}: cannot be written ({folder} takes no files)")
 
 
 def read_text(path: Union[str, os.PathLike], missing: Optional[Exception] = None) -> str:

@@ -4,10 +4,13 @@ put in, and write them as JSON for the corrector "spelling".
 
 import warnings
 
+from ..base.command import output_file
+
 
 def add_arguments(parser):
     parser.add_argument("pairs", metavar="PAIRS", help="JSON lines of ocr denoise-data")
-    parser.add_argument("--output", metavar="FILE", required=True, help="JSON file to write")
+    parser.add_argument("--output", metavar="FILE", required=True, type=output_file,
+                        help="JSON file to write")
 
 
 def run(arguments):

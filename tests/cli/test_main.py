@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ocr.cli.commands import COMMANDS
+from ocr.cli.main import main
 from ocr.recipes import list_recipes
 
 
@@ -86,4 +86,35 @@ def test_every_recipe_is_read(tmp_path):
         assert read_experiment(name).output
     assert set(list_recipes()) >= {"copiste", "flor", "keras_captcha", "shixin", "printed", "iam",
                                    "demo", "hands"}
-    assert len(COMMANDS) >= 16
+
+
+def test_settings_are_told_by_name(capsys):
+    def settings(*arguments):
+        main(["settings", *arguments])
+        return "".join(capsys.readouterr())
+
+    assert "training.epochs = 30    int, at least 1\n    Times" in settings()
+    assert settings("training.epochs").count("\n") == 2
+    assert settings("captcha").startswith("data source captcha\n\nsplit = train    one of train, ")
+    assert "\n\nnetwork captcha\n\n" in settings("captcha")
+    assert "\nhidden = [64, 192]" in settings("small")
+    assert "\nhidden = [128, 256]" in settings("base")
+    assert "nothing to set" in settings("greedy") and "beam_width = " in settings("beam")
+    assert "port = 8501" in settings("serve") and "hidden = 160" in settings("denoise-train")
+    assert settings("trainin").startswith("ocr: error: nothing is called 'trainin' (did you mean")
+
+
+def test_outputs_are_looked_at_before_the_work(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "model").write_text("no model")
+    model, below = str(tmp_path / "model"), str(tmp_path / "file" / "below")
+    for command in (("evaluate", "--model", model, "--output", below),
+                    ("tune", "--model", model, "--decoder", "beam", "--output", below),
+                    ("denoise-data", "--output", below),
+                    ("average", "a", "--output", str(tmp_path)),
+                    ("export", "none", "--onnx", str(tmp_path / ("x" * 300 + ".onnx"))),
+                    ("restore", "--model", model, "--output", below)):
+        assert main(list(command)) == 2
+        err = capsys.readouterr().err
+        assert "cannot be written" in err or "a folder; name a file" in err
+        assert err.count("\n") == 1

@@ -61,7 +61,8 @@ def test_where_nothing_can_be_written(tmp_path):
         with pytest.raises(ConfigError, match=message):
             check_writable(path)
     check_writable(tmp_path / "new" / "x.json")
-    assert os.listdir(tmp_path / "new") == []
+    check_writable(tmp_path / "file")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_pipe_and_a_device_are_refused_before_they_are_opened(tmp_path):

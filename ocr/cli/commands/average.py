@@ -4,12 +4,14 @@ Worth it for trainings that went on from the same network with other lines or an
 the average, and each of them, on the validation split (ocr evaluate --split validation).
 """
 
+from lm.base.command import output_file
+
 from ..common import say
 
 
 def add_arguments(parser):
     parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT")
-    parser.add_argument("--output", required=True, metavar="FILE")
+    parser.add_argument("--output", required=True, metavar="FILE", type=output_file)
 
 
 def run(arguments):

@@ -12,6 +12,7 @@ OUTPUT/SPLIT.json ([[truth, reading], ...]); OUTPUT/text_train.txt holds the tra
 transcripts, one a line, for lm train.
 """
 
+from lm.base.command import output_folder
 from lm.base.errors import ConfigError
 
 from ..common import add_config, checkpoint_config, experiment_config, positive, require_file, say
@@ -25,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N")
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N")
     add_config(parser)
-    parser.add_argument("--output", required=True, metavar="FOLDER")
+    parser.add_argument("--output", required=True, metavar="FOLDER", type=output_folder)
     parser.add_argument("--splits", default="validation", metavar="A,B",
                         help="of train, validation, test (default: validation)")
     parser.add_argument("--in-sample", action="store_true",

@@ -7,6 +7,7 @@ gallery.png and calibration-NAME.html as well.
 
 import os
 
+from lm.base.command import output_folder
 from lm.normalisation import parse_rules
 
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
@@ -24,7 +25,8 @@ def add_arguments(parser):
     parser.add_argument("--normalise", metavar="A,B", default="",
                         help="bring truths and readings to a common form before they are "
                              "compared: quotes, dashes, spaces, punctuation, accents, case")
-    parser.add_argument("--output", metavar="FOLDER", help="where to write report and gallery")
+    parser.add_argument("--output", metavar="FOLDER", type=output_folder,
+                        help="where to write report and gallery")
     parser.add_argument("--calibration", action="store_true",
                         help="print how far the confidences can be trusted")
     parser.add_argument("--gallery-lines", type=positive, default=60, metavar="N")

@@ -6,6 +6,7 @@ evaluate take it as --checkpoint.
 
 import os
 
+from lm.base.command import output_file
 from lm.base.errors import ConfigError
 
 from ...correction import PipelineConfig
@@ -16,7 +17,8 @@ from ..common import positive, require_file, say
 
 def add_arguments(parser):
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file written by ocr train")
-    parser.add_argument("--onnx", metavar="FILE.onnx", help="the ONNX file to write")
+    parser.add_argument("--onnx", metavar="FILE.onnx", type=output_file,
+                        help="the ONNX file to write")
     parser.add_argument("--symbol", metavar="PREFIX",
                         help="write PREFIX-symbol.json and PREFIX-0000.params")
     parser.add_argument("--half", action="store_true",

@@ -6,13 +6,15 @@ writer, text), read with data.source=table: name both tables, as in
 data.train.path=[train.tsv,FOLDER/lines.tsv]. Stopped, it goes on where it was.
 """
 
+from lm.base.command import output_folder
+
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, say
 
 
 def add_arguments(parser):
     add_checkpoint(parser)
     add_config(parser)
-    parser.add_argument("--output", required=True, metavar="FOLDER")
+    parser.add_argument("--output", required=True, metavar="FOLDER", type=output_folder)
     parser.add_argument("--text", required=True, metavar="FILE", help="texts to write, one a line")
     parser.add_argument("--lines", type=positive, default=1000, metavar="N")
     parser.add_argument("--seed", type=int, default=1)

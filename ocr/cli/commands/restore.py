@@ -13,6 +13,8 @@ written beside the checkpoint, as ocr tune would.
     ocr export OUTPUT/best.ckpt --onnx mine.onnx --decoder french.ckpt.decoder-beam-char.json
 """
 
+from lm.base.command import output_file
+
 from ..common import add_config, experiment_config, model_file, positive, say
 
 
@@ -21,7 +23,8 @@ def add_arguments(parser):
                         help="an ONNX file of ocr export, the name of a model that comes with "
                              "ocr, or the published recogniser's .params")
     add_config(parser)
-    parser.add_argument("--output", required=True, metavar="FILE", help="the checkpoint to write")
+    parser.add_argument("--output", required=True, metavar="FILE", type=output_file,
+                        help="the checkpoint to write")
     parser.add_argument("--lines", type=positive, default=256, metavar="N",
                         help="lines to take means and variances of (default: 256)")
 

@@ -7,9 +7,9 @@ lines no better than greedy decoding, they go on with that. The test split canno
 """
 
 import dataclasses
-import os
 
 from lm.base.errors import ConfigError
+from lm.base.files import check_writable
 
 from ...recognition.tuned import best_name, save_tuned, stored_in, tuned_path
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
@@ -74,13 +74,11 @@ def run(arguments):
 
 
 def _check_writable(path):
-    """Refuse a place that cannot be written to, before hours are spent."""
-    folder = os.path.dirname(os.path.abspath(path))
-    while not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise ConfigError(f"{path}: cannot be written; name another file with --output, and read "
-                          "with it as --decoder FILE")
+    try:
+        check_writable(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; name another file with --output, and read with it as "
+                          "--decoder FILE") from None
 
 
 def _changed(settings):
