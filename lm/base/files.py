@@ -34,7 +34,11 @@ def atomic_path(path):
     os.makedirs(folder, exist_ok=True)
     name = os.path.basename(path)
     _remove_stale(folder, name)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".tmp")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".tmp")
+    except OSError as error:
+        error.filename = path
+        raise
     os.close(handle)
     # mkstemp makes files private; give the usual permissions instead.
     umask = os.umask(0)
@@ -46,9 +50,12 @@ def atomic_path(path):
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == temporary:
+            # Of the two names the reader knows one.
+            error.filename, error.filename2 = path, None
         raise
     finally:
         TEMPORARY.discard(temporary)

@@ -5,7 +5,7 @@ NAME.json and, where KenLM's build_binary is found, NAME.bin.
 import argparse
 
 from ..base.command import settings_of
-from ..normalisation import parse_rules
+from ..normalisation import RULES, parse_rules
 from .common import add_binary, print_heldout, print_json
 
 
@@ -48,8 +48,8 @@ def add_arguments(parser):
                         help="keep (default): a blank line is an empty sentence, as for lmplz")
     parser.add_argument("--normalise", metavar="RULES",
                         type=parse_rules,
-                        help="rules for the text, with commas: accents, case, quotes, dashes, "
-                             "spaces, punctuation (default: none)")
+                        help=f"rules for the text, with commas: {', '.join(RULES)} "
+                             "(default: none)")
     parser.add_argument("--memory", metavar="SIZE", help="sorting memory of lmplz (default 1G)")
     parser.add_argument("--json", action="store_true", help="print the model's metadata as JSON")
 

@@ -53,6 +53,13 @@ def test_what_cannot_be_read_is_named(tmp_path):
         read_text(tmp_path / "none.txt", KeyError("mine"))
 
 
+def test_a_file_that_cannot_be_written_is_called_by_its_own_name(tmp_path):
+    for path in (tmp_path, tmp_path / ("x" * 250)):
+        with pytest.raises(OSError) as caught:
+            write_text(path, "x")
+        assert caught.value.filename == str(path) and os.listdir(tmp_path) == []
+
+
 def test_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     for path, message in ((tmp_path, "a folder; name a file"),
