@@ -4,9 +4,10 @@ from xml.etree.ElementTree import Element
 
 from lm.base.version import __version__
 
+from .output import OutputFormat
 from .xml import add, bounds, to_string, whole_points
 
-__all__ = ["alto_xml"]
+__all__ = ["AltoFormat", "alto_xml"]
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 LOCATION = "http://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
@@ -48,6 +49,15 @@ def alto_xml(reading, name):
         for number, line in enumerate(reading.lines, 1):
             _line(block, line, f"line{number}", size)
     return to_string(root, NAMESPACE, LOCATION)
+
+
+class AltoFormat(OutputFormat):
+    """A file for each page: ALTO names one image."""
+
+    ending, several, from_file = ".xml", False, True
+
+    def add(self, page):
+        self.put(alto_xml(page, page.name))
 
 
 def _place(box):

@@ -5,9 +5,10 @@ from xml.etree.ElementTree import Element
 
 from lm.base.version import __version__
 
+from .output import OutputFormat
 from .xml import add, bounds, to_string, whole_points
 
-__all__ = ["page_xml"]
+__all__ = ["PageFormat", "page_xml"]
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 
@@ -46,6 +47,15 @@ def page_xml(reading, name, time=None):
         for number, line in enumerate(reading.lines, 1):
             _line(region, line, f"line{number}", size)
     return to_string(root, NAMESPACE, f"{NAMESPACE}/pagecontent.xsd")
+
+
+class PageFormat(OutputFormat):
+    """A file for each page, as the schema wants it."""
+
+    ending, several, from_file = ".xml", False, True
+
+    def add(self, page):
+        self.put(page_xml(page, page.name))
 
 
 def _line(region, reading, id, size):

@@ -1,20 +1,36 @@
-"""Plain text: a row for each reading of a line."""
+"""Plain text, and tab-separated rows."""
 
-__all__ = ["text_rows"]
+from .output import OutputFormat
+
+__all__ = ["TextFormat", "TsvFormat"]
+
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def text_rows(reading, name):
-    """Return rows ``name<TAB>confidence<TAB>text``, for each line and its alternatives.
+class TextFormat(OutputFormat):
+    """The text alone, a row a line; a form feed stands between pages, as pdftotext has it."""
 
-    Parameters
-    ----------
-    reading : PageReading
-    name : str
-        Of the image.
+    ending = ".txt"
 
-    Returns
-    -------
-    list of str
+    def add(self, page):
+        if self.pages:
+            self.put("\f")
+        self.put("".join(line.text + "\n" for line in page.lines))
+
+
+class TsvFormat(OutputFormat):
+    """Rows ``path, line, confidence, text`` under a header; a line's alternatives follow it.
+
+    A page of a file with several is told behind its path: ``scan.pdf[3]``. Tabs and line ends
+    are written as ``\\t``, ``\\n``, ``\\r``.
     """
-    return [f"{name}\t{one.confidence:.3f}\t{one.text}"
-            for line in reading.lines for one in (line, *line.alternatives)]
+
+    ending = ".tsv"
+
+    def add(self, page):
+        if not self.pages:
+            self.put("path\tline\tconfidence\ttext\n")
+        for number, line in enumerate(page.lines, 1):
+            for one in (line, *line.alternatives):
+                self.put(f"{page.title.translate(_ESCAPES)}\t{number}\t{one.confidence:.3f}\t"
+                         f"{one.text.translate(_ESCAPES)}\n")

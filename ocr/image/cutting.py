@@ -13,7 +13,7 @@ from .cleaning import light_on_dark
 from .load import as_grey
 
 __all__ = ["TextLine", "crop", "covered", "whole_image", "line_of_polygon", "make_line",
-           "turn_matrix"]
+           "turn_matrix", "turned_back"]
 
 
 @dataclass(frozen=True)
@@ -260,3 +260,30 @@ def line_of_polygon(polygon: Any, baseline: Any, order: int,
     return TextLine(_bounds(points, size), _tuples(points),
                     _tuples(np.clip(baseline, 0, size)), order,
                     (float(x), float(y), float(width), float(height)), angle)
+
+
+def turned_back(line: TextLine, quarters: int, size: tuple) -> TextLine:
+    """Return where a line of a turned page lies on the page as it was.
+
+    Parameters
+    ----------
+    line : TextLine
+        On ``numpy.rot90(page, quarters)``.
+    quarters : int
+    size : tuple of int
+        (width, height) of the page as it was.
+    """
+    width, height = size
+    shift = ((0, 0), (width, 0), (width, height), (0, height))[quarters % 4]
+    matrix = np.round(turn_matrix(90 * quarters))
+
+    def back(points):
+        return np.clip(np.asarray(points, np.float64) @ matrix.T + shift, 0, size)
+
+    corner = np.asarray(line.frame[:2]) @ matrix.T + shift
+    polygon = back(line.polygon)
+    angle = (line.angle + 90 * quarters + 180) % 360 - 180
+    return dataclasses.replace(
+        line, box=_bounds(polygon, size), polygon=_tuples(polygon),
+        baseline=_tuples(back(line.baseline)), frame=(*map(float, corner), *line.frame[2:]),
+        angle=float(angle))

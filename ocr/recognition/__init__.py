@@ -2,6 +2,9 @@
 
 from .lines import LineRecogniser
 from .opening import open_recogniser
-from .pages import PageReader, PageReading, recognise
+from .pages import PageReader
+from .reading import open_model, recognise
+from .readings import PageReading
 
-__all__ = ["LineRecogniser", "PageReader", "PageReading", "open_recogniser", "recognise"]
+__all__ = ["LineRecogniser", "PageReader", "PageReading", "open_model", "open_recogniser",
+           "recognise"]

@@ -4,110 +4,58 @@ Works with any recogniser (`Recogniser`, `OnnxRecogniser`) and needs neither a c
 MXNet.
 """
 
-import functools
-import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Optional, Union
 
 import numpy as np
 
-from lm.base.errors import ConfigError
+from lm.base.errors import ConfigError, DataError, OCRError
 
 from ..correction import build_pipeline
-from ..layout import LayoutConfig, TextLine, as_grey, can_find_lines, crop, find_lines, whole_image
-from .tuned import pipeline_of, tuned_mark
+from ..layout import (
+    LayoutConfig,
+    TextLine,
+    as_grey,
+    can_find_lines,
+    crop,
+    find_lines,
+    is_single_line,
+    turned_back,
+    whole_image,
+)
+from .inputs import ImageSource, image_of
+from .readings import (
+    LOW_CONFIDENCE,
+    Alternative,
+    CharacterReading,
+    LineReading,
+    PageReading,
+    WordReading,
+)
 
-__all__ = ["PageReader", "PageReading", "LineReading", "WordReading", "CharacterReading",
-           "Alternative", "LINES", "recognise"]
+__all__ = ["LINES", "PageReader"]
 
 #: How the lines of an image are found.
 LINES = ("auto", "one", "find")
 #: Crops that are read together, where several images are.
 _AT_ONCE = 64
+#: A page of whose characters the network is less sure may lie on its side or head ...
+_DOUBTFUL = 0.75
+#: ... and does, where it is surer by this much of some of its lines once they are turned.
+_SURER, _SAMPLE = 0.07, 8
 
 
 @dataclass(frozen=True)
-class CharacterReading:
-    """A character; the sides of its cell lie half way to its neighbours.
+class _Opened:
+    """A page whose lines are known and cut out."""
 
-    Attributes
-    ----------
-    text : str
-    confidence : float
-        0..1.
-    polygon : tuple of (float, float)
-        Four corners in pixels of the image, from the upper left clockwise as written.
-    """
-
-    text: str
-    confidence: float
-    polygon: tuple
-
-    @property
-    def box(self):
-        """(left, top, right, bottom) around the polygon."""
-        xs, ys = zip(*self.polygon)
-        return min(xs), min(ys), max(xs), max(ys)
-
-
-@dataclass(frozen=True)
-class WordReading(CharacterReading):
-    """A word: as a character, and its ``characters``."""
-
-    characters: tuple = ()
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Another reading of a line."""
-
-    text: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class LineReading:
-    """A line and what was read there.
-
-    Attributes
-    ----------
-    line : TextLine
-    text : str
-    confidence : float
-        0..1, as the pipeline gives it: once tuned, the probability that all of it is right.
-    certainty : float
-        0..1: how sure the network is of its own reading, character by character (geometric
-        mean). It does not depend on the pipeline and is what garbage is told by.
-    low_confidence : bool
-        Whether `certainty` is below the reader's threshold, or ink was read as nothing.
-    characters : tuple of CharacterReading
-        Spaces included.
-    words : tuple of WordReading
-    alternatives : tuple of Alternative
-        Best first, without the reading itself.
-    """
-
-    line: TextLine
-    text: str
-    confidence: float
-    certainty: float
-    low_confidence: bool
-    characters: tuple = ()
-    words: tuple = ()
-    alternatives: tuple = ()
-
-
-@dataclass(frozen=True)
-class PageReading:
-    """What was read in an image of ``width`` x ``height`` pixels: ``lines``, in order."""
-
-    width: int
-    height: int
-    lines: tuple
-
-    @property
-    def text(self):
-        """The lines' texts, one a row."""
-        return "\n".join(line.text for line in self.lines)
+    source: ImageSource
+    grey: np.ndarray
+    lines: list
+    crops: list
+    #: Whether the lines were looked for, so that the page may be turned.
+    found: bool
 
 
 class PageReader:
@@ -123,10 +71,12 @@ class PageReader:
         "one": the image is a line; "find": lines are looked for; "auto": looked for where
         scikit-image is installed, else the image is a line.
     low_confidence : float
-        Threshold of certainty, 0..1, below which a line is flagged.
+        Confidence, 0..1, below which a line is flagged.
     n_best : int
         Readings a line, where the decoder has several.
     batch_size : int
+    turn : bool
+        Whether pages on their side or head are turned to be read, where lines are found.
 
     Raises
     ------
@@ -134,8 +84,9 @@ class PageReader:
         A setting out of range, or lines are to be found without scikit-image.
     """
 
-    def __init__(self, recogniser, pipeline=None, layout=None, lines="auto", low_confidence=0.75,
-                 n_best=1, batch_size=16):
+    def __init__(self, recogniser, pipeline=None, layout: Optional[LayoutConfig] = None,
+                 lines: str = "auto", low_confidence: float = LOW_CONFIDENCE, n_best: int = 1,
+                 batch_size: int = 16, turn: bool = True):
         if lines not in LINES:
             raise ConfigError(f"unknown way {lines!r} to the lines; known: {', '.join(LINES)}")
         if lines == "find" and not can_find_lines():
@@ -143,20 +94,23 @@ class PageReader:
         if not 0 <= low_confidence <= 1:
             raise ConfigError(f"low_confidence is {low_confidence!r}; expected 0 to 1")
         self.recogniser, self.layout = recogniser, layout or LayoutConfig()
-        self.finds = lines == "find" or lines == "auto" and can_find_lines()
+        self.ways, self.turn = lines, turn
         self.low_confidence, self.n_best, self.batch_size = low_confidence, n_best, batch_size
         self.pipeline = pipeline or build_pipeline(recogniser.pipeline, recogniser.alphabet)
 
-    def lines_of(self, image):
+    def lines_of(self, image) -> list[TextLine]:
         """Return the `TextLine` of each line of an image, as this reader finds them."""
-        return find_lines(image, self.layout) if self.finds else [whole_image(image)]
+        auto = self.ways == "auto"
+        if self.ways == "one" or auto and (not can_find_lines() or is_single_line(image)):
+            return [whole_image(image)]
+        return find_lines(image, self.layout)
 
-    def read(self, image, lines=None):
+    def read(self, image, lines: Optional[list[TextLine]] = None) -> PageReading:
         """Read one image.
 
         Parameters
         ----------
-        image : numpy.ndarray or PIL.Image.Image
+        image : ImageSource, numpy.ndarray or PIL.Image.Image
             As for `ocr.layout.as_grey`.
         lines : list of TextLine, optional
             Where its lines are; found by default.
@@ -168,38 +122,119 @@ class PageReader:
         """
         return next(self.read_all([(image, lines)]))
 
-    def read_all(self, pages):
+    def read_all(self, pages: Iterable[tuple[Any, Any]], errors: str = "raise"
+                 ) -> Iterator[Union[PageReading, OCRError]]:
         """Read several images; lines of different images share batches.
 
         Parameters
         ----------
-        pages : iterable of (image, list of TextLine or None)
-            As for `read`; taken as they are needed.
+        pages : iterable of (image, lines)
+            As for `read`; taken as they are needed. Lines may also be a function of the grey
+            image that gives them.
+        errors : {"raise", "return"}
+            What is done about a page that cannot be read.
 
         Yields
         ------
-        PageReading
+        PageReading, or the OCRError of a page
             One for each page, in order.
         """
-        waiting, crops = [], []
+        waiting, crops = [], 0
         for image, lines in pages:
+            try:
+                waiting.append(self._open(image, lines))
+                crops += len(waiting[-1].crops)
+            except OCRError as error:
+                if errors == "raise":
+                    raise
+                waiting.append(error)
+            if crops >= _AT_ONCE:
+                yield from self._finish(waiting, errors)
+                waiting, crops = [], 0
+        yield from self._finish(waiting, errors)
+
+    def _open(self, image, lines):
+        source = image if isinstance(image, ImageSource) else image_of(image, "")
+        image = source.load()
+        try:
             grey = as_grey(image)
-            lines = self.lines_of(grey) if lines is None else list(lines)
-            waiting.append((grey.shape[::-1], lines))
-            crops += [crop(grey, line) for line in lines]
-            if len(crops) >= _AT_ONCE:
-                yield from self._finish(waiting, crops)
-                waiting, crops = [], []
-        yield from self._finish(waiting, crops)
+        except DataError as error:
+            raise DataError(f"{source.title}: {error}" if source.title else str(error)) from None
+        found = lines is None and self.ways != "one"
+        if callable(lines):
+            lines = lines(grey)
+        lines = self.lines_of(grey) if lines is None else list(lines)
+        return _Opened(source, grey, lines, [crop(grey, line) for line in lines], found)
 
-    def _finish(self, waiting, crops):
-        logits = self.recogniser.logits_of_images(crops, self.batch_size) if crops else []
-        at = 0
-        for size, lines in waiting:
-            yield self.assemble(size, lines, logits[at:at + len(lines)])
-            at += len(lines)
+    def _finish(self, waiting, errors):
+        pages = [page for page in waiting if isinstance(page, _Opened)]
+        try:
+            read = iter(self._read(pages))
+        except OCRError:
+            if errors == "raise":
+                raise
+            # One of them it is; each for itself tells which.
+            read = iter([self._alone(page) for page in pages])
+        for page in waiting:
+            yield next(read) if isinstance(page, _Opened) else page
 
-    def assemble(self, size, lines, logits):
+    def _alone(self, page):
+        try:
+            return self._read([page])[0]
+        except OCRError as error:
+            return type(error)(f"{page.source.title}: {error}")
+
+    def _read(self, pages):
+        """Return the readings of opened pages, turned where that makes them readable."""
+        logits = self._logits([one for page in pages for one in page.crops])
+        at, parts = 0, []
+        for index, page in enumerate(pages):
+            part = logits[at:at + len(page.lines)]
+            at += len(page.lines)
+            if page.found and self.turn and (turned := self._turned(page, part)) is not None:
+                pages[index], part = turned
+            parts.append(part)
+        decoded = self._decode([one for part in parts for one in part])
+        readings, at = [], 0
+        for page, part in zip(pages, parts):
+            height, width = page.grey.shape
+            readings.append(PageReading(width, height, tuple(
+                self._line(*one) for one in zip(page.lines, part, decoded[at:])),
+                page.source.name, page.source.page, page.source))
+            at += len(part)
+        return readings
+
+    def _logits(self, crops):
+        return self.recogniser.logits_of_images(crops, self.batch_size) if crops else []
+
+    def _decode(self, logits):
+        return self.pipeline.decode(logits, n_best=self.n_best) if len(logits) else []
+
+    def _turned(self, page, logits):
+        """Return (page, logits) read the way round that it was written; None as it lies."""
+        sure = _certainty_of(logits, self.recogniser.alphabet.blank)
+        if sure >= _DOUBTFUL or min(page.grey.shape) < 2:
+            return None
+        on_side = np.rot90(page.grey)
+        side_lines = _longest(self.lines_of(on_side))
+        side = self.crops(on_side, side_lines)
+        upright = self.crops(page.grey, _longest(page.lines))
+        # Half a turn needs no other lines, but the same the other way round.
+        ways = {2: [one[::-1, ::-1] for one in upright], 1: side,
+                3: [one[::-1, ::-1] for one in side]}
+        surest = {quarters: _certainty_of(self._logits(list(map(np.ascontiguousarray, crops))),
+                                          self.recogniser.alphabet.blank)
+                  for quarters, crops in ways.items() if crops}
+        quarters = max(surest, key=surest.get, default=0)
+        if not quarters or surest[quarters] < sure + _SURER:
+            return None
+        grey = np.ascontiguousarray(np.rot90(page.grey, quarters))
+        lines = self.lines_of(grey)
+        crops = [crop(grey, line) for line in lines]
+        back = [turned_back(line, quarters, page.grey.shape[::-1]) for line in lines]
+        return _Opened(page.source, page.grey, back, crops, True), self._logits(crops)
+
+    def assemble(self, size: tuple[int, int], lines: list[TextLine], logits) -> PageReading:
         """Decode the logits of a page's lines and put its reading together.
 
         Parameters
@@ -214,20 +249,23 @@ class PageReader:
         -------
         PageReading
         """
-        decoded = self.pipeline.decode(logits, n_best=self.n_best) if lines else []
         return PageReading(*map(int, size), tuple(
-            self._line(line, scores, hypotheses)
-            for line, scores, hypotheses in zip(lines, logits, decoded)))
+            self._line(*one) for one in zip(lines, logits, self._decode(logits))))
 
     def _line(self, line, logits, hypotheses):
         best = hypotheses[0]
-        certainty = _certainty(logits, self.recogniser.alphabet.blank)
         characters = self._characters(line, best, len(logits))
-        alternatives = tuple(Alternative(h.text, float(h.confidence)) for h in hypotheses[1:]
-                             if h.text != best.text)
-        return LineReading(line, best.text, float(best.confidence), certainty,
-                           certainty < self.low_confidence or not best.text, characters,
-                           _words(characters, best), alternatives)
+        words = _words(characters, best, self._calibrated())
+        total = sum(len(word.text) for word in words)
+        confidence = sum(len(word.text) * word.confidence for word in words) / total if total \
+            else float(best.confidence)
+        return LineReading(line, best.text, confidence,
+                           confidence < self.low_confidence or not best.text, characters, words,
+                           _alternatives(best, hypotheses[1:], confidence))
+
+    def _calibrated(self):
+        """Tell whether the pipeline's words come with the probability that they are right."""
+        return bool(getattr(getattr(self.pipeline, "config", None), "calibration", None))
 
     def _characters(self, line, hypothesis, frames):
         from ..decoding import Span
@@ -269,7 +307,7 @@ def _corners(line, left, right):
     return tuple((round(float(x), 1), round(float(y), 1)) for x, y in points)
 
 
-def _words(characters, hypothesis):
+def _words(characters, hypothesis, calibrated):
     """Group characters at spaces; confidences are the hypothesis', calibrated maybe."""
     groups, current = [], []
     for character in (*characters, None):
@@ -282,6 +320,9 @@ def _words(characters, hypothesis):
     if len(known) != len(groups):
         known = [float(np.exp(np.mean([np.log(max(c.confidence, 1e-30)) for c in group])))
                  for group in groups]
+        calibrated = False
+    if not calibrated:
+        known = map(_sobered, known)
     return tuple(
         WordReading("".join(c.text for c in group), float(confidence),
                     (group[0].polygon[0], group[-1].polygon[1], group[-1].polygon[2],
@@ -289,70 +330,43 @@ def _words(characters, hypothesis):
         for group, confidence in zip(groups, known))
 
 
-def _certainty(logits, blank):
-    """Geometric mean of the highest posterior of each character of the best path.
+def _sobered(confidence):
+    """Halve the log-odds: so much too sure is a network, as the tuned ones are found to be."""
+    odds = max(confidence, 1e-12) / max(1 - confidence, 1e-12)
+    return odds ** 0.5 / (1 + odds ** 0.5)
 
-    1 for no characters: nothing is doubtful about an empty line but that it is empty.
+
+def _alternatives(best, others, confidence):
+    """Return what else was read, as much less sure than the best as the search ranks it lower."""
+    seen, found = {best.text}, []
+    for other in others:
+        if other.text not in seen:
+            seen.add(other.text)
+            found.append(Alternative(
+                other.text, confidence * float(np.exp(min(other.score - best.score, 0.0)))))
+    return tuple(sorted(found, key=lambda one: -one.confidence))
+
+
+def _longest(lines):
+    return sorted(lines, key=lambda line: -line.size[0])[:_SAMPLE]
+
+
+def _certainty_of(logits, blank):
+    """Mean over lines of `_certainty`; 0 of none, and of lines without a character."""
+    return float(np.mean([_certainty(line, blank) for line in logits])) if len(logits) else 0.0
+
+
+def _certainty(logits, blank):
+    """Geometric mean of the highest posterior of each character of the best path; 0 of none.
+
+    Unlike the readings' confidence it takes no decoding.
     """
     from ..text.ctc import log_softmax
 
     scores = log_softmax(np.asarray(logits, np.float32))
     if not len(scores):
-        return 1.0
+        return 0.0
     best = scores.argmax(axis=1)
     starts = np.flatnonzero(np.diff(best, prepend=-1))
     highest = np.maximum.reduceat(scores.max(axis=1), starts)[best[starts] != blank]
-    return float(np.exp(highest.mean())) if len(highest) else 1.0
-
-
-def recognise(image, model=None, decoder=None, lines="auto", n_best=1):
-    """Read one image; a model stays open for the next.
-
-    Parameters
-    ----------
-    image : str, path-like, numpy.ndarray or PIL.Image.Image
-        A file, or as for `ocr.layout.as_grey`.
-    model : str or path-like, optional
-        A file of ``ocr train`` or ``ocr export``, or the name of a shipped model; the default
-        one where it is not given.
-    decoder : str, optional
-        Such as "greedy" or "beam-char+spelling"; what reads best by default (see
-        `ocr.recognition.tuned.best_name`).
-    lines : {"auto", "one", "find"}
-        As for `PageReader`.
-    n_best : int
-        Readings a line, where the decoder has several.
-
-    Returns
-    -------
-    PageReading
-
-    Raises
-    ------
-    OCRError
-        The image, the model or the decoder cannot be used.
-
-    Examples
-    --------
-    >>> import ocr
-    >>> print(ocr.recognise("photo.jpg").text)  # doctest: +SKIP
-    """
-    from ..checkpoints.shipped import model_path
-    from ..image.load import load_grey
-
-    path = os.path.abspath(model_path(model))
-    if isinstance(image, (str, os.PathLike)):
-        image = load_grey(image)
-    changed = os.stat(path).st_mtime_ns, tuned_mark(path)
-    reader = _open_reader(path, changed, decoder, lines, n_best)
-    return reader.read(image)
-
-
-@functools.lru_cache(maxsize=4)
-def _open_reader(path, changed, decoder, lines, n_best):
-    """Open a model; `changed` makes a rewritten file, or one tuned anew, another one."""
-    from .opening import open_recogniser
-
-    recogniser = open_recogniser(path)
-    pipeline = build_pipeline(pipeline_of(path, decoder), recogniser.alphabet)
-    return PageReader(recogniser, pipeline, lines=lines, n_best=n_best)
+    return float(np.exp(highest.mean())) if len(highest) else 0.0
