@@ -75,7 +75,7 @@ def open_format(name: str) -> type[OutputFormat]:
 
 
 def format_of_file(path: str) -> str:
-    """Return the format that a file's ending stands for; a folder's PAGE before ALTO for .xml.
+    """Return the format that a file's ending stands for; PAGE for .xml.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def format_of_file(path: str) -> str:
     """
     lower = os.fspath(path).lower()
     endings = {FORMATS.get(name).ending: name for name in reversed(FORMATS.names())}
-    # Both are XML; PAGE is what training and the editors take.
-    endings.update({".xml": "page", ".page": "page", ".alto": "alto", ".html": "hocr"})
+    # Both are XML; PAGE is what most editors take.
+    endings.update({".xml": "page", ".page.xml": "page", ".alto.xml": "alto", ".html": "hocr"})
     for ending in sorted(endings, key=len, reverse=True):
         if lower.endswith(ending):
             return endings[ending]

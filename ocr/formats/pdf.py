@@ -7,6 +7,8 @@ from .output import OutputFormat
 
 __all__ = ["PdfFormat"]
 
+#: Our own, of the font that reportlab brings along.
+_FONT = "ocr-invisible"
 #: Pixels an inch, where the image does not say.
 _DPI = 300
 #: The PDF format knows no page longer than this, in inches.
@@ -30,9 +32,9 @@ class PdfFormat(OutputFormat):
         from reportlab.pdfgen.canvas import Canvas
 
         super().__init__(out)
-        # Any font with a table from its codes to Unicode: nothing of it is seen.
-        if "Vera" not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont("Vera", "Vera.ttf"))
+        if _FONT not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(_FONT, "Vera.ttf"))
+        self.glyphs = pdfmetrics.getFont(_FONT).face.charToGlyph
         self.canvas = Canvas(out, pageCompression=1, invariant=1)
 
     def add(self, page):
@@ -58,8 +60,13 @@ class PdfFormat(OutputFormat):
 
         (x0, y0), (x1, y1), _, (x3, y3) = word.polygon
         length, height = math.hypot(x1 - x0, y1 - y0), math.hypot(x3 - x0, y3 - y0)
+        # A font's table of Unicode has room for these alone.
+        letters = "".join(c if c < "\U00010000" else "\ufffd" for c in word.text)
+        for letter in letters:
+            # Nothing is seen: a letter that the font lacks may look like a space.
+            self.glyphs.setdefault(ord(letter), self.glyphs[32])
         size = height * scale / _HEIGHT
-        wide = stringWidth(word.text, "Vera", size)
+        wide = stringWidth(letters, _FONT, size)
         if not (length and size and wide):
             return
         # Along the line's own direction; y points upwards in a PDF.
@@ -68,11 +75,11 @@ class PdfFormat(OutputFormat):
         x, y = x3 + (x0 - x3) * up, y3 + (y0 - y3) * up
         text = self.canvas.beginText()
         text.setTextRenderMode(3)
-        text.setFont("Vera", size)
+        text.setFont(_FONT, size)
         text.setHorizScale(100 * length * scale / wide)
         text.setTextTransform(c, s, -s, c, x * scale, page_height - y * scale)
         # Readers that put words together want the space between them.
-        text.textOut(word.text + " ")
+        text.textOut(letters + " ")
         self.canvas.drawText(text)
 
 

@@ -169,6 +169,6 @@ def _check(wanted, documents, existing):
     if existing == "refuse":
         there = [path for path in owners if os.path.exists(path)]
         if there:
-            more = f" and {len(there) - 1:,} more files" if len(there) > 1 else ""
-            raise ConfigError(f"{there[0]}{more} are there already: --skip-existing goes on with "
-                              "the others, --overwrite replaces them")
+            what = f"{there[0]} and {len(there) - 1:,} more are" if there[1:] else f"{there[0]} is"
+            raise ConfigError(f"{what} there already: --skip-existing goes on with the others, "
+                              "--overwrite replaces")

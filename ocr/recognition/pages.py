@@ -5,7 +5,7 @@ MXNet.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -43,7 +43,7 @@ _AT_ONCE = 64
 #: A page of whose characters the network is less sure may lie on its side or head ...
 _DOUBTFUL = 0.75
 #: ... and does, where it is surer by this much of some of its lines once they are turned.
-_SURER, _SAMPLE = 0.07, 8
+_SURER, _SAMPLE, _SMALL = 0.07, 8, 1000
 
 
 @dataclass(frozen=True)
@@ -213,11 +213,12 @@ class PageReader:
     def _turned(self, page, logits):
         """Return (page, logits) read the way round that it was written; None as it lies."""
         sure = _certainty_of(logits, self.recogniser.alphabet.blank)
-        if sure >= _DOUBTFUL or min(page.grey.shape) < 2:
+        if sure >= _DOUBTFUL:
             return None
         on_side = np.rot90(page.grey)
-        side_lines = _longest(self.lines_of(on_side))
-        side = self.crops(on_side, side_lines)
+        # To tell the direction, lines found in a small picture are enough.
+        quick = replace(self.layout, max_side=min(self.layout.max_side, _SMALL))
+        side = self.crops(on_side, _longest(find_lines(on_side, quick)))
         upright = self.crops(page.grey, _longest(page.lines))
         # Half a turn needs no other lines, but the same the other way round.
         ways = {2: [one[::-1, ::-1] for one in upright], 1: side,

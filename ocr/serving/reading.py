@@ -76,6 +76,8 @@ class ServedRecogniser:
         config = pipeline or recogniser.pipeline
         if hasattr(config.decoder.settings, "workers"):
             config = config.changed(workers=1)
+        #: Tells whether confidences are calibrated, as a pipeline does.
+        self.config = config
         self._pipeline = build_pipeline(config, recogniser.alphabet)
         # Greedy decoding has one reading; where a beam can be had, it tells what else there is.
         self._beam = None

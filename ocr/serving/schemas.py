@@ -142,7 +142,6 @@ class Line(BaseModel):
 
     text: str
     confidence: float
-    certainty: float = Field(description="How sure the network is of its characters, 0 to 1")
     low_confidence: bool
     box: list[float]
     polygon: list[list[float]]

@@ -113,12 +113,12 @@ def test_a_chain_from_the_command_line(trained):
 def test_recognise(trained):
     image = trained / "lines" / "train-001.png"
     checkpoint = trained / "run" / "best.ckpt"
-    out, _ = run("recognise", image, image, "--checkpoint", checkpoint)
-    rows = [line.split("\t") for line in out.splitlines()]
+    out, _ = run("recognise", image, image, "--checkpoint", checkpoint, "--format", "tsv")
+    _, *rows = [line.split("\t") for line in out.splitlines()]
     assert len(rows) == 2 and rows[0] == rows[1]
-    assert rows[0][0] == str(image) and 0 <= float(rows[0][1]) <= 1
-    out, _ = run("recognise", image, "--checkpoint", checkpoint, "--json", "--decoder", "beam",
-                 "--n-best", 3)
+    assert rows[0][0] == str(image) and 0 <= float(rows[0][2]) <= 1
+    out, _ = run("recognise", image, "--checkpoint", checkpoint, "--format", "json", "--decoder",
+                 "beam", "--n-best", 3)
     [line] = [json.loads(row) for row in out.splitlines()]
     best = line["lines"][0]
     assert "".join(c["text"] for c in best["characters"]) == best["text"]
@@ -129,12 +129,12 @@ def test_recognise(trained):
 def test_options_from_yaml(trained):
     image = trained / "lines" / "train-001.png"
     (trained / "recognise.yaml").write_text(
-        f"checkpoint: {trained / 'run' / 'best.ckpt'}\nimages: {image}\nn_best: 2\n"
+        f"checkpoint: {trained / 'run' / 'best.ckpt'}\nsources: {image}\nn_best: 2\nformat: tsv\n"
         "decoder: beam\n")
     out, _ = run("recognise", "--config", trained / "recognise.yaml")
-    assert 1 <= len(out.splitlines()) <= 2
+    assert 2 <= len(out.splitlines()) <= 3
     out, _ = run("recognise", "--config", trained / "recognise.yaml", "--n-best", 1)
-    assert len(out.splitlines()) == 1
+    assert len(out.splitlines()) == 2
     (trained / "recognise.yaml").write_text("checkpint: x\n")
     _, err = run("recognise", "--config", trained / "recognise.yaml", status=2)
     assert "unknown setting 'checkpint' (did you mean 'checkpoint'?); known: alpha, " in err

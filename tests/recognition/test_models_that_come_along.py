@@ -1,13 +1,16 @@
 """The shipped models themselves: size, cards, and that they read."""
 
 import os
+import re
 
 import pytest
 
 from ocr.checkpoints.metadata import read_settings
 from ocr.checkpoints.shipped import list_shipped, model_path
+from ocr.cli.main import main
 from ocr.data import open_dataset
-from ocr.recognition.pages import recognise
+from ocr.recognition import recognise
+from ocr.recognition.readings import LOW_CONFIDENCE
 from ocr.recognition.tuned import pipeline_of
 from ocr.text.metrics import TextMetric
 
@@ -24,6 +27,19 @@ def test_what_is_shipped_fits_the_promise():
         assert os.path.exists(os.path.join(FOLDER, f"{name}.md"))
         decoder = read_settings(model_path(name))["pipeline"]["decoder"]
         assert not any(os.path.isabs(decoder[key]) for key in ("lm", "words"))
+
+
+def test_cards_formats_and_help_say_the_threshold_that_is_used(capsys):
+    threshold = re.escape(str(LOW_CONFIDENCE))
+    cards = [os.path.join(FOLDER, f"{name}.md") for name in TEXTS]
+    for path in (*cards, "docs/formats.md"):
+        with open(path, encoding="utf-8") as source:
+            text = " ".join(source.read().split())
+        assert re.search(rf"[Ll]ines below (a confidence of )?{threshold} are flagged", text), path
+    with pytest.raises(SystemExit):
+        main(["recognise", "--help"])
+    assert re.search(rf"flag lines below this confidence \(default: {threshold}\)",
+                     " ".join(capsys.readouterr().out.split()))
 
 
 @pytest.mark.parametrize("decoder", ["greedy", None])

@@ -158,8 +158,7 @@ function row(line, index) {
   const item = element("li", { tabIndex: -1, className: line.low_confidence ? "low" : "" },
     element("span", { className: "number" }, String(index + 1)), text,
     element("span", { className: "share",
-                      title: `Confidence of the line ${share}%, of its characters ` +
-                             `${Math.round(100 * line.certainty)}%` },
+                      title: `Confidence of the line ${share}%` },
             `${share}%${line.low_confidence ? " ⚠ check" : ""}`));
   item.setAttribute("aria-label", `Line ${index + 1}: ${line.text || "nothing"}, ` +
     `confidence ${share}%${line.low_confidence ? ", low" : ""}`);
