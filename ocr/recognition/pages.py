@@ -218,8 +218,8 @@ class PageReader:
         on_side = np.rot90(page.grey)
         # To tell the direction, lines found in a small picture are enough.
         quick = replace(self.layout, max_side=min(self.layout.max_side, _SMALL))
-        side = self.crops(on_side, _longest(find_lines(on_side, quick)))
-        upright = self.crops(page.grey, _longest(page.lines))
+        side = [crop(on_side, line) for line in _longest(find_lines(on_side, quick))]
+        upright = [crop(page.grey, line) for line in _longest(page.lines)]
         # Half a turn needs no other lines, but the same the other way round.
         ways = {2: [one[::-1, ::-1] for one in upright], 1: side,
                 3: [one[::-1, ::-1] for one in side]}
