@@ -4,6 +4,7 @@ import glob
 import io
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from ..image.load import as_grey, frame_count, image_file
 
 __all__ = ["Document", "ImageSource", "find_documents", "image_of", "parse_pages", "read_list"]
 
-#: Pixels an inch at which a PDF's pages are drawn.
+#: Pixels an inch at which a PDF's pages are drawn, unless that is more than is allowed.
 PDF_DPI = 300
 #: Endings of files in folders that are taken for images, besides those that Pillow knows.
 _MORE = {".pdf", ".heic", ".heif"}
 #: Files of these endings hold one image, however they are looked at.
 _SINGLE = {".jpg", ".jpeg", ".bmp"}
+# PDFium must not be called by two threads at a time.
+_PDFIUM = threading.Lock()
 _RANGE = re.compile(r"(.+)\[([0-9,\- ]+)\]")
 
 
@@ -77,11 +80,11 @@ class ImageSource:
     def _pdf_page(self):
         with _pdf(self.origin, self.name) as document:
             page = document[(self.page or 1) - 1]
-            scale = PDF_DPI / 72
-            width, height = (round(side * scale) for side in page.get_size())
-            self._check(width, height)
+            width, height = page.get_size()
+            most = (self.max_pixels or float("inf")) / max(width * height, 1)
+            scale = min(PDF_DPI / 72, (0.99 * most) ** 0.5)
             image = page.render(scale=scale).to_pil()
-            image.info["dpi"] = (PDF_DPI, PDF_DPI)
+            image.info["dpi"] = (72 * scale, 72 * scale)
             return image
 
     def _check(self, width, height):
@@ -340,11 +343,8 @@ def _pdf(origin, name):
     except ImportError:
         raise ConfigError(f"{name}: reading PDF needs pypdfium2: pip install 'ocr[pdf]'") from None
     try:
-        document = pypdfium2.PdfDocument(origin)
-        try:
+        with _PDFIUM, pypdfium2.PdfDocument(origin) as document:
             yield document
-        finally:
-            document.close()
     except pypdfium2.PdfiumError as error:
         raise DataError(f"{name}: not a readable PDF ({error})") from None
     except OSError as error:

@@ -74,9 +74,10 @@ def read_many(settings: ReaderSettings, sources: Iterable[ImageSource], jobs: in
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    # Processes share the cores, so that each decodes by itself.
-    alone = replace(settings, pipeline=replace(
-        settings.pipeline, decoder=replace(settings.pipeline.decoder, workers=1)))
+    alone = settings
+    if hasattr(settings.pipeline.decoder.settings, "workers"):
+        # Processes share the cores, so that each decodes by itself.
+        alone = replace(settings, pipeline=settings.pipeline.changed(workers=1))
     waiting, sources = [], iter(sources)
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start,
                                (alone, max(1, available_cores() // jobs), lines))

@@ -110,6 +110,7 @@ def recognise(images: Any, model=None, decoder: Optional[str] = None, lines: str
 
 def _reader(model, decoder, lines, n_best):
     from ..checkpoints.shipped import model_path
+    from .tuned import tuned_mark
 
     if isinstance(model, PageReader):
         if decoder is not None or lines != "auto" or n_best != 1:
@@ -117,12 +118,13 @@ def _reader(model, decoder, lines, n_best):
                               "given to open_model")
         return model
     path = os.path.abspath(model_path(model))
-    return _open_reader(path, os.stat(path).st_mtime_ns, decoder, lines, n_best)
+    changed = os.stat(path).st_mtime_ns, tuned_mark(path)
+    return _open_reader(path, changed, decoder, lines, n_best)
 
 
 @functools.lru_cache(maxsize=4)
 def _open_reader(path, changed, decoder, lines, n_best):
-    """Open a model; `changed` makes a rewritten file another one."""
+    """Open a model; `changed` makes a rewritten file, or one tuned anew, another one."""
     return open_model(path, decoder, lines, n_best)
 
 

@@ -1,6 +1,7 @@
 """What a person made of a reading, written out: documents, and lines to train on."""
 
 import io
+import json
 import re
 import zipfile
 from typing import Annotated, Optional
@@ -11,9 +12,9 @@ from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import DataError
 
-from ..formats import alto_xml, json_line, page_xml
+from ..formats import alto_xml, page_xml, reading_to_dict
 from ..layout import crop, line_of_polygon
-from ..recognition.pages import CharacterReading, LineReading, PageReading, WordReading
+from ..recognition.readings import CharacterReading, LineReading, PageReading, WordReading
 from .documents import png
 from .errors import BadRequest
 
@@ -29,7 +30,8 @@ Text = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00-\x1f\x7f\x{fffe
 FORMATS = {"txt": "text/plain; charset=utf-8", "json": "application/json",
            "alto": "application/xml", "page": "application/xml", "table": "application/zip"}
 _WRITERS = {"txt": lambda page, name: page.text + "\n",
-            "json": lambda page, name: json_line(page, name) + "\n",
+            "json": lambda page, name: json.dumps(reading_to_dict(page, name),
+                                             ensure_ascii=False) + "\n",
             "alto": alto_xml, "page": page_xml}
 _ENDINGS = {"txt": ".txt", "json": ".json", "alto": ".alto.xml", "page": ".page.xml"}
 
@@ -48,7 +50,6 @@ class EditedLine(BaseModel):
 
     text: Text
     confidence: Share = 1.0
-    certainty: Share = 1.0
     low_confidence: bool = False
     polygon: list[Point] = Field(min_length=3, max_length=10_000)
     baseline: Optional[list[Point]] = None
@@ -104,8 +105,8 @@ def _line(edited, order, size):
     except DataError as error:
         raise BadRequest(f"line {order + 1}: {error}") from None
     characters = _characters(line, edited)
-    return LineReading(line, edited.text, edited.confidence, edited.certainty,
-                       edited.low_confidence, characters, _words(characters))
+    return LineReading(line, edited.text, edited.confidence, edited.low_confidence,
+                       characters, _words(characters))
 
 
 def _characters(line, edited):

@@ -160,4 +160,5 @@ def _page(name, number, page):
     """Return what stands for a page in the answer of ``/recognition``."""
     if isinstance(page, OCRError):
         return {"image": name, "number": number, "error": str(page)}
-    return {"number": number, **reading_to_dict(page, name)}
+    told = reading_to_dict(page, name)
+    return {"number": number, **{key: told[key] for key in told if key != "page"}}

@@ -309,7 +309,8 @@ def test_an_exported_model_is_trained_on(trained):
     _, err = run("restore", "--model", model, "--output", start, "--lines", 8)
     assert "start.ckpt.decoder-beam-lm.json" in err
     image = trained / "lines" / "train-001.png"
-    same = [run("recognise", image, "--model", path, "--json")[0] for path in (model, start)]
+    same = [run("recognise", image, "--model", path, "--format", "json")[0]
+            for path in (model, start)]
     assert same[0] == same[1]
     scores = []
     for path in (trained / "run" / "best.ckpt", start):
