@@ -1,11 +1,12 @@
 """A trained denoiser: strings in, strings out."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from lm.base.errors import CheckpointError, ConfigError
-from lm.base.settings import from_mapping
+from lm.base.settings import Range, Settings, from_mapping
 from lm.normalisation import normalise
 
 from ..base.backend import devices, gluon, mx, nd
@@ -54,8 +55,16 @@ def load_denoiser(path):
     return checkpoint, from_mapping(DenoiserConfig, checkpoint.config["denoiser"])
 
 
+#: A checkpoint is refused where it asks for more than any machine has.
+_Size = Annotated[int, Range(1, 8192)]
+_Whole = Annotated[int, Range(0)]
+_Amount = Annotated[float, Range(0)]
+_Share = Annotated[float, Range(0, 1)]
+_Part = Annotated[float, Range(0, below=1)]
+
+
 @dataclass(frozen=True)
-class DenoiserConfig:
+class DenoiserConfig(Settings):
     """How a denoiser is trained; stored in its checkpoints.
 
     Attributes
@@ -105,47 +114,33 @@ class DenoiserConfig:
     pairs: tuple[str, ...]
     validation_pairs: tuple[str, ...]
     corpus: tuple[str, ...] = ()
-    real_steps: int = 2000
-    mixed_steps: int = 6000
-    clean_share: float = 0.5
-    minutes: float = 0.0
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 0.02
-    warmup_steps: int = 200
-    weight_decay: float = 1e-4
-    clip: float = 5.0
-    ema: float = 0.995
-    embedding: int = 64
-    hidden: int = 160
-    layers: int = 2
-    dropout: float = 0.2
-    upsample: int = 2
-    max_length: int = 80
-    other_share: float = 0.02
-    validate_every: int = 500
-    seed: int = 1
+    real_steps: _Whole = 2000
+    mixed_steps: _Whole = 6000
+    clean_share: _Share = 0.5
+    minutes: _Amount = 0.0
+    batch_size: Annotated[int, Range(1)] = 32
+    learning_rate: Annotated[float, Range(above=0)] = 2e-3
+    final_learning_rate: _Share = 0.02
+    warmup_steps: _Whole = 200
+    weight_decay: _Amount = 1e-4
+    clip: _Amount = 5.0
+    ema: _Part = 0.995
+    embedding: _Size = 64
+    hidden: _Size = 160
+    layers: Annotated[int, Range(1, 200)] = 2
+    dropout: _Part = 0.2
+    upsample: Annotated[int, Range(1, 100)] = 2
+    max_length: Annotated[int, Range(1)] = 80
+    other_share: _Share = 0.02
+    validate_every: Annotated[int, Range(1)] = 500
+    seed: Annotated[int, Range(0, 2 ** 31 - 1)] = 1
     device: str = "cpu"
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("output", "pairs", "validation_pairs"):
             if not getattr(self, name):
                 raise ConfigError(f"denoiser: {name} must not be empty")
-        for name in ("batch_size", "embedding", "hidden", "layers", "upsample", "max_length",
-                     "validate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"denoiser: {name} must be at least 1")
-        for name in ("real_steps", "mixed_steps", "minutes", "warmup_steps", "weight_decay",
-                     "clip"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"denoiser: {name} must not be negative")
-        for name in ("clean_share", "final_learning_rate", "other_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"denoiser: {name} must lie in 0..1")
-        if not 0 <= self.dropout < 1 or not 0 <= self.ema < 1:
-            raise ConfigError("denoiser: dropout and ema must lie in 0..1, without 1")
-        if not self.learning_rate > 0 or not 0 <= self.seed < 2 ** 31:
-            raise ConfigError("denoiser: learning_rate must be positive and seed in 0..2^31")
         if not self.total_steps:
             raise ConfigError("denoiser: real_steps and mixed_steps are both 0")
 

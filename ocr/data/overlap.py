@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -29,22 +29,19 @@ def shared_lines(first: LineDataset, second: LineDataset) -> list[tuple[str, str
         Ids in the first dataset and in the second; each line of the second stands once.
     """
     places = {}
-    for index, text in enumerate(second.texts()):
-        places.setdefault(text, []).append(index)
-    pairs = [(index, other) for index, text in enumerate(first.texts())
-             for other in places.get(text, ())]
-    keys = {}
-    for number, dataset in enumerate((first, second)):
-        for index in {pair[number] for pair in pairs}:
-            keys[number, index] = dataset.image_key(index)
-    found, unsure = {}, []
-    for index, other in pairs:
-        if keys[0, index] == keys[1, other]:
+    for other, text in enumerate(second.texts()):
+        places.setdefault(text, []).append(other)
+    common = [(index, text) for index, text in enumerate(first.texts()) if text in places]
+    known = {(text, second.image_key(other)): other for text in {text for _, text in common}
+             for other in places[text]}
+    found = {}
+    for index, text in common:
+        if (other := known.get((text, first.image_key(index)))) is not None:
             found.setdefault(other, index)
-        else:
-            unsure.append((index, other))
-    step = max(len(unsure) / MOST_COMPARED, 1)
-    for index, other in (unsure[int(i * step)] for i in range(min(len(unsure), MOST_COMPARED))):
+    # Never all at once: a word of a hundred lines here and there makes ten thousand pairs.
+    pairs = ((index, other) for index, text in common for other in places[text])
+    step = sum(len(places[text]) for _, text in common) // MOST_COMPARED + 1
+    for index, other in islice(pairs, 0, None, step):
         if other not in found and _same_pixels(first, index, second, other):
             found[other] = index
     return [(first.samples[index].id, second.samples[other].id)

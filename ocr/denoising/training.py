@@ -44,6 +44,7 @@ class DenoiserTrainer:
         from ..correction.denoiser import Denoiser, build_network, denoiser_alphabet, load_denoiser
         from ..models.weights import load_weights
         from ..training.optimiser import Optimiser, WeightAverage
+        from ..training.start import refuse_existing
 
         self.config, self.say = config, say
         last, stored = self.path("last"), None
@@ -54,9 +55,8 @@ class DenoiserTrainer:
             if changed:
                 raise CheckpointError(f"{last}: cannot resume, the settings differ: "
                                       f"{', '.join(changed)}")
-        elif os.path.exists(last):
-            raise TrainingError(f"{last} is there already: resume it, or choose another output "
-                                "folder")
+        else:
+            refuse_existing(last, self.path("best"))
         texts, self.validation = self._read()
         self.alphabet = denoiser_alphabet([text for pair in texts for text in pair])
         if stored is not None and stored.alphabet != self.alphabet:

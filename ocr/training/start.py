@@ -1,5 +1,7 @@
 """What a training starts from: the weights of another, those of a run that goes on."""
 
+import os
+
 from lm.base.errors import CheckpointError, TrainingError
 from lm.base.settings import from_mapping, to_mapping
 
@@ -9,13 +11,21 @@ from ..checkpoints.settings import ExperimentConfig
 from ..models.summary import layers_of
 from ..models.weights import load_weights, weights_of
 
-__all__ = ["FREE_ON_RESUME", "check_same", "freeze", "transfer"]
+__all__ = ["FREE_ON_RESUME", "check_same", "freeze", "refuse_existing", "transfer"]
 
 #: Settings that may change between a run and its resumption: they do not shape its numbers.
 FREE_ON_RESUME = {("output",), ("training", "device"), ("training", "workers"),
                   ("training", "checkpoint_minutes"), ("training", "log_images"),
                   ("training", "keep_epochs"), ("model", "pretrained_required"),
                   ("data", "cache")}
+
+
+def refuse_existing(*paths):
+    """Raise `TrainingError` where a new run would replace a checkpoint."""
+    for path in paths:
+        if os.path.exists(path):
+            raise TrainingError(f"{path} is there already: resume it, or choose another output "
+                                "folder")
 
 
 def check_same(stored, config, alphabet, path):

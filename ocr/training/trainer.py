@@ -16,6 +16,7 @@ from lm.base.signals import Interrupted, collect_signals
 from ..base.backend import autograd, devices, mx, nd
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ..data.overlap import warn_of_shared_lines
 from ..decoding import build_decoder
 from ..models import build_network
 from ..models.pretrained import load_pretrained
@@ -24,7 +25,7 @@ from ..models.weights import load_weights, weights_of
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
 from .pictures import caption_line, log_text, save_curve, save_samples
 from .sources import make_alphabet, open_split
-from .start import check_same, freeze, transfer
+from .start import check_same, freeze, refuse_existing, transfer
 from .validation import ctc_loss, validate
 
 __all__ = ["Trainer", "train"]
@@ -69,10 +70,7 @@ class Trainer:
         if stored is not None:
             check_same(stored, config, alphabet, self.path("last"))
         else:
-            for path in (self.path("last"), self.path("best")):
-                if os.path.exists(path):
-                    raise TrainingError(f"{path} is there already: resume it, or choose another "
-                                        "output folder")
+            refuse_existing(self.path("last"), self.path("best"))
         mx.random.seed(settings.seed)
         np.random.seed(settings.seed % 2 ** 32)
         self.net = build_network(config, alphabet.num_classes)
@@ -336,6 +334,9 @@ class Trainer:
         try:
             scores = self._read(self.validation)
             value = getattr(scores, settings.monitor)
+            if not np.isfinite(value):
+                raise TrainingError(f"the validation lines have no {settings.monitor}: their "
+                                    "transcripts are empty, or none fits the alphabet and CTC")
             if better := state["best"] is None or value < state["best"]:
                 state.update(best=value, best_cer=scores.cer, best_epoch=state["epoch"],
                              bad_validations=0, plateau_bad=0)
@@ -387,6 +388,9 @@ def train(config, resume=False, say=print):
     """Open the data of an `ExperimentConfig`, train, and return the history."""
     train_set = open_split(config.data, "train")
     validation_set = open_split(config.data, "validation")
+    # Those that are streamed are too many to be looked through.
+    if not (resume or train_set.stream or validation_set.stream):
+        warn_of_shared_lines({"training": train_set, "validation": validation_set})
     alphabet = make_alphabet(config.alphabet, train_set)
     trainer = Trainer(config, train_set, validation_set, alphabet, resume, say)
     return trainer.run()

@@ -252,6 +252,8 @@ def test_list_and_help():
      "unknown normalisation rule 'qotes'; known: "),
     (["evaluate", "--checkpoint", "bad.yaml", "--decoders", "bad.yaml"],
      "bad.yaml: not stored decoder settings (no 'decoder')"),
+    (["average", "bad.yaml", "bad.yaml", "--output", "bad.yaml"],
+     "--output bad.yaml: is one of the checkpoints to average"),
     (["denoise-data", "--output", "x"], "either --checkpoint, or --folds and --config"),
 ])
 def test_errors_are_one_clear_line(tmp_path, arguments, message):

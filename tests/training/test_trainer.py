@@ -224,6 +224,24 @@ def test_monitor_loss_and_weights_of_every_epoch(table, tmp_path):
     assert [" (best)" in line for line in lines if line.startswith("epoch")].count(True) >= 1
 
 
+def test_validation_lines_without_the_monitored_figure_stop_the_training(table, tmp_path):
+    path = table[1]
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join(row + "é" if i else row for i, row in enumerate(rows)) + "\n",
+                    encoding="utf-8")
+    mapping = settings(table, tmp_path / "run", epochs=1, monitor="loss")
+    with pytest.raises(TrainingError, match="the validation lines have no loss"):
+        run(mapping)
+    history, _ = run(settings(table, tmp_path / "cer", epochs=1))
+    assert np.isnan(history[0]["validation_loss"]) and history[0]["validation_cer"] > 0
+
+
+def test_lines_in_both_splits_are_warned_of(table, tmp_path):
+    mapping = settings((table[0], table[0]), tmp_path / "run", epochs=1, log_images=0)
+    with pytest.warns(UserWarning, match="16 of 16 lines for validation are lines for training"):
+        run(mapping)
+
+
 def test_going_on_tells_the_figure_before_and_keeps_what_it_starts_from(table, tmp_path):
     mapping = settings(table, tmp_path / "run", epochs=2)
     history, _ = run(mapping)

@@ -4,7 +4,10 @@ Worth it for trainings that went on from the same network with other lines or an
 the average, and each of them, on the validation split (ocr evaluate --split validation).
 """
 
+import os
+
 from lm.base.command import output_file
+from lm.base.errors import ConfigError
 
 from ..common import say
 
@@ -15,6 +18,10 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    for path in arguments.checkpoints:
+        if os.path.exists(arguments.output) and os.path.exists(path) \
+                and os.path.samefile(path, arguments.output):
+            raise ConfigError(f"--output {arguments.output}: is one of the checkpoints to average")
     from ...checkpoints.checkpoint import average_checkpoints, save_checkpoint
 
     save_checkpoint(arguments.output, average_checkpoints(arguments.checkpoints))

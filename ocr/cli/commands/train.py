@@ -1,8 +1,9 @@
 """Train a network as a YAML file says.
 
-Writes best.ckpt (lowest validation CER), last.ckpt, history.json, skipped.json and
-mxboard logs (tensorboard --logdir OUTPUT/logs) into the folder `output`. Ctrl-C saves
-last.ckpt; --resume goes on from it to the same numbers.
+Writes into the folder `output`: best.ckpt (lowest validation CER, or loss with
+training.monitor=loss), last.ckpt, history.json, curve.png, samples.png, summary.txt, skipped.json
+and mxboard logs (tensorboard --logdir OUTPUT/logs). Ctrl-C saves last.ckpt; --resume goes on from
+it to the same numbers.
 """
 
 from ..common import add_config, experiment_config, say
@@ -18,6 +19,7 @@ def run(arguments):
     from ...training.trainer import train
 
     history = train(config, arguments.resume, say)
-    best = min((e for e in history if "validation_cer" in e), key=lambda e: e["validation_cer"])
-    print(f"best validation CER {100 * best['validation_cer']:.2f}% at epoch {best['epoch']}: "
-          f"{config.output}/best.ckpt")
+    monitor = f"validation_{config.training.monitor}"
+    best = min((e for e in history if monitor in e), key=lambda e: e[monitor])
+    print(f"best validation CER {100 * best['validation_cer']:.2f}%, loss "
+          f"{best['validation_loss']:.3f} at epoch {best['epoch']}: {config.output}/best.ckpt")
