@@ -1,14 +1,16 @@
 """How lines are found on a page: the settings."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from lm.base.errors import ConfigError
+from lm.base.settings import Range, Settings
 
 __all__ = ["LayoutConfig"]
 
 
 @dataclass(frozen=True)
-class LayoutConfig:
+class LayoutConfig(Settings):
     """How lines are found on a page. Lengths are in x-heights unless another unit is named.
 
     Attributes
@@ -33,28 +35,19 @@ class LayoutConfig:
         Ruled lines and frames are no text.
     """
 
-    max_side: int = 2400
-    max_skew: float = 15.0
-    min_x_height: int = 4
+    max_side: Annotated[int, Range(100)] = 2400
+    max_skew: Annotated[float, Range(0, 45)] = 15.0
+    min_x_height: Annotated[int, Range(1)] = 4
     max_x_height: int = 200
-    ascent: float = 2.7
-    descent: float = 1.2
-    margin: float = 0.6
-    gap: float = 12.0
-    min_contrast: float = 20.0
+    # Letters are as high as an x.
+    ascent: Annotated[float, Range(1, 10)] = 2.7
+    descent: Annotated[float, Range(0, 10)] = 1.2
+    margin: Annotated[float, Range(0, 10)] = 0.6
+    gap: Annotated[float, Range(above=0)] = 12.0
+    min_contrast: Annotated[float, Range(above=0, below=255)] = 20.0
     rules: bool = True
 
     def __post_init__(self):
-        if self.max_side < 100:
-            raise ConfigError("layout: max_side must be at least 100 pixels")
-        if not 0 <= self.max_skew <= 45:
-            raise ConfigError("layout: max_skew must lie in 0..45 degrees")
-        if not 1 <= self.min_x_height <= self.max_x_height:
-            raise ConfigError("layout: 1 <= min_x_height <= max_x_height is needed")
-        for name in ("ascent", "descent", "margin"):
-            if not 0 <= getattr(self, name) <= 10:
-                raise ConfigError(f"layout: {name} must lie in 0..10 x-heights")
-        if self.ascent < 1:
-            raise ConfigError("layout: ascent must be at least 1: letters are that high")
-        if self.gap <= 0 or not 0 < self.min_contrast < 255:
-            raise ConfigError("layout: gap must be positive and min_contrast lie in 0..255")
+        super().__post_init__()
+        if self.min_x_height > self.max_x_height:
+            raise ConfigError("layout: max_x_height must be at least min_x_height")

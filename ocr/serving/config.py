@@ -1,11 +1,11 @@
 """Settings of the service."""
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Annotated, Optional
 
 from lm.base.cores import available_cores
 from lm.base.errors import ConfigError
-from lm.base.settings import from_mapping
+from lm.base.settings import Range, Settings, from_mapping
 
 __all__ = ["ServingConfig", "SIGNATURES", "check_name"]
 
@@ -14,9 +14,14 @@ SIGNATURES = {"serving_default": "images", "softmax": "images", "text": "image"}
 #: Pillow itself refuses images of more.
 MOST_PIXELS = 178_000_000
 
+_Count = Annotated[int, Range(1)]
+_Whole = Annotated[int, Range(0)]
+_Time = Annotated[float, Range(0, below=1e9)]
+_Limit = Annotated[float, Range(above=0, below=1e9)]
+
 
 @dataclass(frozen=True)
-class ServingConfig:
+class ServingConfig(Settings):
     """How ``ocr serve`` serves.
 
     Attributes
@@ -87,36 +92,37 @@ class ServingConfig:
 
     models: dict = field(default_factory=dict)
     host: str = "127.0.0.1"
-    port: int = 8501
+    port: Annotated[int, Range(0, 65535)] = 8501
     device: str = "auto"
     decoder: Optional[str] = None
     signature: str = "serving_default"
-    workers: int = 1
-    threads: int = 0
-    readers: int = 0
-    max_batch: int = 16
-    batch_wait_ms: float = 5.0
-    queue: int = 512
-    max_requests: int = 128
-    max_bytes: int = 20 * 2**20
-    max_pixels: int = 40_000_000
-    max_files: int = 32
-    max_lines: int = 1000
-    jobs: int = 2
-    max_jobs: int = 100
-    max_job_bytes: int = 200 * 2**20
-    max_pages: int = 500
-    keep: float = 3600.0
+    workers: _Count = 1
+    threads: _Whole = 0
+    readers: _Whole = 0
+    max_batch: _Count = 16
+    batch_wait_ms: _Time = 5.0
+    queue: _Count = 512
+    max_requests: _Count = 128
+    max_bytes: _Count = 20 * 2**20
+    max_pixels: Annotated[int, Range(1, MOST_PIXELS)] = 40_000_000
+    max_files: _Count = 32
+    max_lines: _Count = 1000
+    jobs: _Count = 2
+    max_jobs: _Count = 100
+    max_job_bytes: _Count = 200 * 2**20
+    max_pages: _Count = 500
+    keep: _Time = 3600.0
     keys: Optional[str] = None
-    rate: float = 0.0
-    timeout: float = 120.0
-    upload_timeout: float = 60.0
-    drain: float = 30.0
-    poll: float = 2.0
+    rate: _Time = 0.0
+    timeout: _Limit = 120.0
+    upload_timeout: _Limit = 60.0
+    drain: _Time = 30.0
+    poll: _Time = 2.0
     cors: tuple[str, ...] = ()
     state: Optional[str] = None
 
     def __post_init__(self):
+        super().__post_init__()
         for name, path in self.models.items():
             check_name(name)
             if not isinstance(path, str) or not path:
@@ -124,21 +130,6 @@ class ServingConfig:
         if self.signature not in SIGNATURES:
             raise ConfigError(f"serving: unknown signature {self.signature!r}; "
                               f"known: {', '.join(SIGNATURES)}")
-        for name in ("workers", "max_batch", "queue", "max_requests", "max_bytes", "max_pixels",
-                     "max_files", "max_lines", "jobs", "max_jobs", "max_job_bytes",
-                     "max_pages"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"serving: {name} must be at least 1")
-        if self.max_pixels > MOST_PIXELS:
-            raise ConfigError(f"serving: max_pixels must be at most {MOST_PIXELS}")
-        for name in ("threads", "readers", "batch_wait_ms", "drain", "poll", "keep", "rate"):
-            if not 0 <= getattr(self, name) < 1e9:
-                raise ConfigError(f"serving: {name} must not be negative")
-        for name in ("timeout", "upload_timeout"):
-            if not 0 < getattr(self, name) < 1e9:
-                raise ConfigError(f"serving: {name} must be positive")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError("serving: port must lie in 0..65535")
         for origin in self.cors:
             if origin != "*" and not origin.startswith(("http://", "https://")):
                 raise ConfigError(f"serving: cors: {origin!r} is no origin; expected "

@@ -4,7 +4,7 @@ from typing import Annotated, Optional, Union
 
 import pytest
 
-from lm.base.errors import ConfigError
+from lm.base.errors import ConfigError, UnknownNameError
 from lm.base.settings import (
     Range,
     apply_overrides,
@@ -16,6 +16,7 @@ from lm.base.settings import (
     to_mapping,
 )
 from ocr.checkpoints.settings import ExperimentConfig, TrainingConfig
+from ocr.data import open_dataset
 
 
 def test_round_trip_and_nested_overrides():
@@ -125,6 +126,30 @@ def test_a_pipe_is_no_file_of_settings(tmp_path):
 def test_numbers_and_names_out_of_range(mapping, message):
     with pytest.raises(ConfigError, match=message):
         from_mapping(ExperimentConfig, {"output": "x", "training": mapping})
+
+
+@pytest.mark.parametrize("mapping, message", [
+    ({"preprocess": {"width": 0}}, "preprocess.width must be at least 1"),
+    ({"data": {"options": 5}}, "data.options: expected a mapping"),
+    ({"alphabet": ["a"]}, "alphabet: expected str"), ({"output": None}, "output: expected str"),
+    ({"augment": {"shear": "x"}}, "augment.shear: expected float")])
+def test_values_of_a_wrong_kind(mapping, message):
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(ExperimentConfig, {"output": "x", **mapping})
+
+
+@pytest.mark.parametrize("source, options, message", [
+    ("iam", {"root": 5}, "'iam': root: expected str, not 5"),
+    ("iam", {"root": "x", "split": None}, "split: expected str, not None"),
+    ("table", {"path": "x", "images": 5}, "images: expected str, not 5"),
+    ("table", {"path": "x", "alphabet": "ascii"}, "alphabet: expected Alphabet, not 'ascii'"),
+    ("table", {"path": 5}, "path: expected str or list of str, not 5"),
+    ("captcha", {"lines": 0}, "lines"), ("folder", {"path": "x", "nested": 1}, "nested: expected"),
+    ("tabel", {}, "unknown data source 'tabel'.*known: "),
+    ("table", {"path": "x", "image": "y"}, "did you mean 'images'")])
+def test_options_of_sources_of_a_wrong_kind(source, options, message):
+    with pytest.raises((ConfigError, UnknownNameError), match=message):
+        open_dataset(source, **options)
 
 
 def test_settings_given_in_python_are_checked_too():
