@@ -43,7 +43,8 @@ def test_wrong_values(cls):
                 from_mapping(cls, mapping)
             except (ConfigError, UnknownNameError) as error:
                 # One of several is called by what it is one of.
-                assert last.rstrip("s") in str(error) or isinstance(error, UnknownNameError), (name, value)
+                assert last.rstrip("s") in str(error) or isinstance(error, UnknownNameError), (
+                    name, value)
                 assert len(str(error)) < 700 and "\n" not in str(error)
                 refused += 1
             else:
