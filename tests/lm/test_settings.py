@@ -139,10 +139,9 @@ def test_values_of_a_wrong_kind(mapping, message):
 
 
 @pytest.mark.parametrize("source, options, message", [
-    ("iam", {"root": 5}, "'iam': root: expected str, not 5"),
+    ("iam", {"root": 5}, "iam.root: expected str, not 5"),
     ("iam", {"root": "x", "split": None}, "split: expected str, not None"),
     ("table", {"path": "x", "images": 5}, "images: expected str, not 5"),
-    ("table", {"path": "x", "alphabet": "ascii"}, "alphabet: expected Alphabet, not 'ascii'"),
     ("table", {"path": 5}, "path: expected str or list of str, not 5"),
     ("captcha", {"lines": 0}, "lines"), ("folder", {"path": "x", "nested": 1}, "nested: expected"),
     ("tabel", {}, "unknown data source 'tabel'.*known: "),
