@@ -31,15 +31,18 @@ class Plugin:
     paths : tuple of str
         Settings that name files (a path, or a tuple of them); they are stored relative to the
         file that holds the settings.
+    packages : tuple of str
+        What it takes besides NumPy; "a|b" where either will do.
     """
 
     config_class = NoSettings
     paths = ()
+    packages = ()
 
     @classmethod
     def needs(cls, config):
-        """Return the packages that it takes besides NumPy; "a|b" where either will do."""
-        return ()
+        """Return the packages that it takes with these settings; `packages` by default."""
+        return cls.packages
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from ..correction import PipelineConfig
 from ..decoding import DECODERS, list_decoders
 from ..recognition.tuned import best_name, pipeline_of, stored_in, tuned_names
 
-__all__ = ["add_decoder_options", "add_decoder_choice", "chosen_name", "pipeline_config",
-           "pipeline_configs", "known_pipelines", "default_name"]
+__all__ = ["add_decoder_options", "add_decoder_choice", "chosen_name", "named_stage",
+           "pipeline_config", "pipeline_configs", "known_pipelines", "default_name"]
 
 
 def _decoder_settings():
@@ -52,9 +52,8 @@ def add_decoder_options(parser):
         added.append(name)
     parser.set_defaults(decoder_settings=added)
     group.add_argument("--set", action="append", default=[], metavar="NAME.KEY=VALUE",
-                       help="setting of one decoder or corrector, e.g. "
-                            "spelling.lexicon=[words.tsv]; ocr list decoders and ocr list "
-                            "correctors tell them")
+                       help="setting of one decoder, corrector, line finder or format, e.g. "
+                            "spelling.lexicon=[words.tsv]; ocr settings NAME tells them")
 
 
 def add_decoder_choice(parser, default=None):
@@ -98,13 +97,23 @@ def default_name(arguments):
     return best_name(arguments.checkpoint, otherwise)
 
 
-def pipeline_config(arguments, name):
-    """Return the settings of the pipeline `name`: tuned where they are, then the options'."""
-    [config] = pipeline_configs(arguments, [name]).values()
+def named_stage(arguments, registry, name):
+    """Return the `Stage` of a name of any registry, with what ``--set`` says about it."""
+    pairs = [assignment.partition(".") for assignment in arguments.set]
+    return registry.stage(name, **apply_overrides({}, [rest for one, _, rest in pairs
+                                                       if one == name]))
+
+
+def pipeline_config(arguments, name, others=()):
+    """Return the settings of the pipeline `name`: tuned where they are, then the options'.
+
+    `others` are names that ``--set`` may speak of besides.
+    """
+    [config] = pipeline_configs(arguments, [name], others).values()
     return config
 
 
-def pipeline_configs(arguments, names):
+def pipeline_configs(arguments, names, others=()):
     """Return {name: settings} of pipelines; of a file the name is its own, without the ending.
 
     Raises
@@ -117,10 +126,11 @@ def pipeline_configs(arguments, names):
         config = pipeline_of(arguments.checkpoint, name)
         configs[name if name == config.name
                 else os.path.splitext(os.path.basename(name))[0]] = config
-    unused = {*_given(arguments), *arguments.set}
+    assignments = [one for one in arguments.set if one.partition(".")[0] not in others]
+    unused = {*_given(arguments), *assignments}
     for name, config in configs.items():
         configs[name] = _with_assignments(
-            _with_options(config, _given(arguments), unused), arguments.set, unused)
+            _with_options(config, _given(arguments), unused), assignments, unused)
     if unused:
         known = sorted({f"{stage}.{key}" for config in configs.values()
                         for stage, settings in _settings_of(config) for key in settings})

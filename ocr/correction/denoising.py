@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
@@ -74,14 +75,10 @@ class DenoisingCorrector(Corrector):
 
     config_class = DenoiseConfig
     paths = ("model",)
+    packages = ("mxnet",)
     tunable = {"max_confidence": ((0.0, 0.5, 0.8, 0.95, 1.0), 0.1, 0.0, 1.0),
                "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0),
                "weight": ((0.0, 0.5, 1.0), 0.25, 0.0, 4.0)}
-
-    @classmethod
-    def needs(cls, config):
-        """Return the package that the network runs on."""
-        return ("mxnet",)
 
     def __init__(self, config, base=None, alphabet=None):
         super().__init__(config, base, alphabet)
@@ -90,7 +87,7 @@ class DenoisingCorrector(Corrector):
         self._path = resolve(config.model, base)
         if not os.path.isfile(self._path):
             raise MissingDataError(f"{self._path}: no such denoiser")
-        self._denoiser, self._changes = None, {}
+        self._denoiser, self._changes, self._lock = None, {}, threading.Lock()
 
     def reconfigure(self, config):
         """Take other weights; the model must stay the same.
@@ -108,7 +105,7 @@ class DenoisingCorrector(Corrector):
         """Correct a batch; see `Corrector.correct`."""
         if not self.config.max_confidence:
             return lines
-        self._prepare({line[0].text for line in lines if line} - self._changes.keys())
+        self._changes_of({line[0].text for line in lines if line})
         return super().correct(lines)
 
     def correct_line(self, hypotheses):
@@ -116,9 +113,8 @@ class DenoisingCorrector(Corrector):
         best = hypotheses[0]
         if not self.config.max_confidence:
             return hypotheses
-        self._prepare({best.text} - self._changes.keys())
         text, end = [], 0
-        for start, stop, new, gain in self._changes[best.text]:
+        for start, stop, new, gain in self._changes_of({best.text})[best.text]:
             if self._takes(_confidence(best, start, stop), best.text[start:stop], new, gain):
                 text += [best.text[end:start], new]
                 end = stop
@@ -136,17 +132,21 @@ class DenoisingCorrector(Corrector):
         sure = min(max(confidence, 1e-4), 1 - 1e-4)
         return gain > config.margin + config.weight * math.log(sure / (1 - sure))
 
+    def _changes_of(self, texts):
+        """Return {text: what the denoiser would change there}, which depends on no weight."""
+        # A network's buffers are its own, whichever thread calls it.
+        with self._lock:
+            if len(self._changes) > _REMEMBERED:
+                self._changes = {}
+            if missing := texts - self._changes.keys():
+                self._prepare(missing)
+            return {text: self._changes[text] for text in texts}
+
     def _prepare(self, texts):
-        """Work out what the denoiser would change in `texts`: it depends on no weight."""
-        if not texts:
-            return
         if self._denoiser is None:
             from .denoiser import Denoiser
 
             self._denoiser = Denoiser(self._path)
-        surplus = len(self._changes) + len(texts) - _REMEMBERED
-        if surplus > 0:
-            self._changes = dict(list(self._changes.items())[surplus:])
         # Lines of similar length share a batch.
         ordered = sorted(texts, key=lambda text: (len(text), text))
         for start in range(0, len(ordered), _CHUNK):

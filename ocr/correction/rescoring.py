@@ -48,15 +48,11 @@ class RescoreConfig(Settings):
 class _Rescorer(Corrector):
     config_class = RescoreConfig
     paths = ("lm",)
+    packages = ("kenlm",)
     units = ()
     tunable = {"weight": ((0.0, 0.1, 0.2, 0.4, 0.7, 1.0), 0.1, 0.0, 3.0),
                "beta": ((0.0, 0.5, 1.0, 2.0), 0.4, -3.0, 6.0),
                "keep": ((1.0, 0.5, 0.0), 0.2, 0.0, 2.0)}
-
-    @classmethod
-    def needs(cls, config):
-        """Return the package that reads the model."""
-        return ("kenlm",)
 
     def __init__(self, config, base=None, alphabet=None):
         super().__init__(config, base, alphabet)

@@ -186,6 +186,7 @@ class FusionDecoder(ParallelDecoder):
 
     config_class = FusionConfig
     paths = ("lm", "words")
+    packages = ("kenlm",)
 
     def __init__(self, config, alphabet, base=None):
         super().__init__(config, alphabet, base)
@@ -209,11 +210,6 @@ class FusionDecoder(ParallelDecoder):
                 self._words = _WordForms(stored, alphabet)
         self._is_word = [is_word_character(c) for c in alphabet.characters]
         self._space = alphabet.encode(" ")[0] if " " in alphabet else -1
-
-    @classmethod
-    def needs(cls, config):
-        """Return the package that reads the models."""
-        return ("kenlm",)
 
     @classmethod
     def tunable_of(cls, config):
@@ -338,6 +334,10 @@ class FusionDecoder(ParallelDecoder):
                         old = found.get(child, _NOTHING)
                         found[child] = (old[0], _add(old[1], reach))
             self._score_best(unscored, found, width)
+            if not found:
+                # Nothing may be written here, such as a space at a line's start: all stay.
+                found = {node: (total + float(row[blank]), _NEVER)
+                         for total, node in zip(totals, beams)}
             ranked = sorted(((_add(*ends) + node.lm, i) for i, (node, ends) in
                              enumerate(found.items())), reverse=True)[:width]
             items = list(found.items())

@@ -31,7 +31,7 @@ _LINES_PER_WORKER = 4
 
 
 #: Bounds of what several searches can be set to.
-LogProbability = Annotated[float, Range(-1e30, 0)]
+LogProbability = Annotated[float, Range(most=0)]
 Weight = Annotated[float, Range(0, 1000)]
 Bonus = Annotated[float, Range(-1000, 1000)]
 

@@ -1,10 +1,10 @@
 """The protocol of output formats, and their registry."""
 
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO, Union
 
 from lm.base.errors import ConfigError
-from lm.base.plugins import Registry
+from lm.base.plugins import NoSettings, Plugin, Registry, Stage, missing_packages
 
 __all__ = ["FORMATS", "OutputFormat", "format_of_file", "open_format"]
 
@@ -12,7 +12,7 @@ __all__ = ["FORMATS", "OutputFormat", "format_of_file", "open_format"]
 FORMATS = Registry("output format", "ocr.output_formats")
 
 
-class OutputFormat:
+class OutputFormat(Plugin):
     """Writes readings to a file, page after page; a subclass has `add`, at least.
 
     Parameters
@@ -28,14 +28,16 @@ class OutputFormat:
         Whether a file can hold more than one page.
     from_file : bool
         Whether the image's name is told as it is found from the file's folder.
-    packages : tuple of str
-        What must be installed to write it.
+    config : dataclass
+        Its settings, of the class `config_class`.
+
+    `packages` are those of `Plugin`.
     """
 
     ending: str
     several = True
     from_file = False
-    packages: tuple[str, ...] = ()
+    config: Any = NoSettings()
 
     def __init__(self, out: BinaryIO):
         self.out = out
@@ -54,8 +56,8 @@ class OutputFormat:
         """Write what stands behind the last page."""
 
 
-def open_format(name: str) -> type[OutputFormat]:
-    """Return the `OutputFormat` of a name.
+def open_format(name: Union[str, Stage]) -> type[OutputFormat]:
+    """Return the `OutputFormat` of a name, with its settings.
 
     Raises
     ------
@@ -64,14 +66,12 @@ def open_format(name: str) -> type[OutputFormat]:
     ConfigError
         A package that it needs is not installed.
     """
-    from importlib.util import find_spec
-
-    found = FORMATS.get(name)
-    missing = [package for package in found.packages if find_spec(package) is None]
-    if missing:
-        raise ConfigError(f"the output format {name} needs {', '.join(missing)}: "
-                          f"pip install 'ocr[{name}]'")
-    return found
+    stage = FORMATS.stage(name)
+    found = FORMATS.get(stage.name)
+    if missing := missing_packages(found.needs(stage.settings)):
+        raise ConfigError(f"the output format {stage.name} needs packages that are not installed: "
+                          f"{missing}")
+    return type(found.__name__, (found,), {"config": stage.settings})
 
 
 def format_of_file(path: str) -> str:

@@ -3,9 +3,11 @@
 from ..image.cutting import TextLine, crop, line_of_polygon, turned_back, whole_image
 from ..image.load import as_grey
 from .base import LayoutConfig
-from .find import can_find_lines, find_lines
+from .find import find_lines
+from .finders import LINE_FINDERS, LineFinder, build_finder, can_find_lines, finder_stage
 from .segmentation import read_segmentation
 from .single import is_single_line
 
-__all__ = ["LayoutConfig", "TextLine", "as_grey", "crop", "line_of_polygon", "whole_image",
-           "can_find_lines", "find_lines", "is_single_line", "read_segmentation", "turned_back"]
+__all__ = ["LINE_FINDERS", "LayoutConfig", "LineFinder", "TextLine", "as_grey", "build_finder",
+           "can_find_lines", "crop", "find_lines", "finder_stage", "is_single_line",
+           "line_of_polygon", "read_segmentation", "turned_back", "whole_image"]

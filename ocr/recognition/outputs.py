@@ -90,7 +90,8 @@ def plan_outputs(documents: Iterable[tuple[Document, list[ImageSource]]], format
     ----------
     documents : iterable of (Document, list of ImageSource)
         The images that are wanted, by document.
-    formats : list of str
+    formats : list of str or Stage
+        By name, or with settings.
     output : str or None
         A file, or a folder; None for `stream`.
     folder : bool
@@ -111,7 +112,7 @@ def plan_outputs(documents: Iterable[tuple[Document, list[ImageSource]]], format
         Files are there already, or would be written twice, or onto an image.
     """
     documents = list(documents)
-    kinds = {name: open_format(name) for name in formats}
+    kinds = {getattr(one, "name", one): open_format(one) for one in formats}
     if not folder:
         if len(kinds) > 1:
             raise ConfigError("several formats: give --output FOLDER")

@@ -5,21 +5,22 @@ MXNet.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 import numpy as np
 
 from lm.base.errors import ConfigError, DataError, OCRError
+from lm.base.plugins import Stage
 
 from ..correction import build_pipeline
 from ..layout import (
-    LayoutConfig,
+    LineFinder,
     TextLine,
     as_grey,
+    build_finder,
     can_find_lines,
     crop,
-    find_lines,
     is_single_line,
     turned_back,
     whole_image,
@@ -58,6 +59,13 @@ class _Opened:
     found: bool
 
 
+def _finder(finder, ways):
+    """Return the `LineFinder`, or None where an image is taken for a line."""
+    if ways == "one" or ways == "auto" and not can_find_lines(finder):
+        return None
+    return finder if isinstance(finder, LineFinder) else build_finder(finder)
+
+
 class PageReader:
     """Reads images: finds lines, cuts them out, recognises, decodes, tells positions.
 
@@ -66,10 +74,11 @@ class PageReader:
     recogniser : LineRecogniser
     pipeline : Pipeline or Decoder, optional
         What reads its lines best by default (`LineRecogniser.pipeline`).
-    layout : LayoutConfig, optional
+    finder : str, Stage or LineFinder
+        What finds lines: a name of `ocr.layout.LINE_FINDERS`, with settings (`finder_stage`).
     lines : {"auto", "one", "find"}
         "one": the image is a line; "find": lines are looked for; "auto": looked for where
-        scikit-image is installed, else the image is a line.
+        what the finder needs is installed, else the image is a line.
     low_confidence : float
         Confidence, 0..1, below which a line is flagged.
     n_best : int
@@ -81,19 +90,17 @@ class PageReader:
     Raises
     ------
     ConfigError
-        A setting out of range, or lines are to be found without scikit-image.
+        A setting out of range, or lines are to be found without what the finder needs.
     """
 
-    def __init__(self, recogniser, pipeline=None, layout: Optional[LayoutConfig] = None,
+    def __init__(self, recogniser, pipeline=None, finder: Union[str, Stage, LineFinder] = "classical",
                  lines: str = "auto", low_confidence: float = LOW_CONFIDENCE, n_best: int = 1,
                  batch_size: int = 16, turn: bool = True):
         if lines not in LINES:
             raise ConfigError(f"unknown way {lines!r} to the lines; known: {', '.join(LINES)}")
-        if lines == "find" and not can_find_lines():
-            raise ConfigError("finding lines needs scikit-image: pip install 'ocr[layout]'")
         if not 0 <= low_confidence <= 1:
             raise ConfigError(f"low_confidence is {low_confidence!r}; expected 0 to 1")
-        self.recogniser, self.layout = recogniser, layout or LayoutConfig()
+        self.recogniser, self.finder = recogniser, _finder(finder, lines)
         self.ways, self.turn = lines, turn
         self.low_confidence, self.n_best, self.batch_size = low_confidence, n_best, batch_size
         self.pipeline = pipeline or build_pipeline(recogniser.pipeline, recogniser.alphabet)
@@ -101,9 +108,9 @@ class PageReader:
     def lines_of(self, image) -> list[TextLine]:
         """Return the `TextLine` of each line of an image, as this reader finds them."""
         auto = self.ways == "auto"
-        if self.ways == "one" or auto and (not can_find_lines() or is_single_line(image)):
+        if self.finder is None or auto and is_single_line(image):
             return [whole_image(image)]
-        return find_lines(image, self.layout)
+        return self.finder.find(image)
 
     def read(self, image, lines: Optional[list[TextLine]] = None) -> PageReading:
         """Read one image.
@@ -217,8 +224,8 @@ class PageReader:
             return None
         on_side = np.rot90(page.grey)
         # To tell the direction, lines found in a small picture are enough.
-        quick = replace(self.layout, max_side=min(self.layout.max_side, _SMALL))
-        side = [crop(on_side, line) for line in _longest(find_lines(on_side, quick))]
+        found = _longest(self.finder.quick(_SMALL).find(on_side))
+        side = [crop(on_side, line) for line in found]
         upright = [crop(page.grey, line) for line in _longest(page.lines)]
         # Half a turn needs no other lines, but the same the other way round.
         ways = {2: [one[::-1, ::-1] for one in upright], 1: side,

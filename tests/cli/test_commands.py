@@ -1,5 +1,7 @@
 """The real commands, as a user runs them."""
 
+import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +12,7 @@ from PIL import Image
 
 from lm.base.version import __version__
 from ocr.cli.commands import COMMANDS
+from ocr.cli.decoder_options import known_pipelines
 
 from ..conftest import WORDS, write_table
 from ..training.test_trainer import TINY_MODEL
@@ -199,14 +202,48 @@ def test_synth_writes_an_iam_folder(tmp_path):
     assert sum(not line.startswith("#") for line in lines) == 10
 
 
-def test_list_and_help():
+def test_list():
     out, _ = run("list")
     assert "decoders: beam, beam-char, beam-lm, greedy" in out
     assert "correctors: char-rescore, denoise, spelling, word-rescore" in out
-    assert "models: base, captcha, densenet, flor, original, shixin, small" in out
+    assert "networks: base, captcha, densenet, flor, original, shixin, small" in out
     assert "data: alto, captcha, folder, hdf5, iam, index, page, synthetic, table" in out
     assert run("list", "shipped")[0].startswith("shipped: ")
-    assert run("list", "decoders")[0] == "decoders: beam, beam-char, beam-lm, greedy\n"
+    assert "finders: classical" in out
+    out, _ = run("list", "decoders")
+    assert [row for row in out.splitlines() if row and row[0] != " "] == [
+        "beam", "beam-char", "beam-lm", "greedy"]
+    assert "    beam_width = 50    int, at least 1 and at most 100000\n        Prefixes kept" in out
+
+
+def test_what_is_missing_is_told(tmp_path):
+    script = ("import sys\n"
+              "sys.modules.update(dict.fromkeys(('mxnet', 'pyctcdecode', 'ctc_beam_decoder')))\n"
+              "from ocr.cli.main import main\n"
+              "sys.exit(main(sys.argv[1:]))")
+
+    def without(*arguments):
+        return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True,
+                              text=True, cwd=tmp_path)
+
+    done = without("list")
+    assert done.returncode == 0 and "shipped: english, french" in done.stdout
+    assert "small (needs mxnet)" in done.stdout and "denoise (needs mxnet)" in done.stdout
+    assert "decoders: beam (needs pyctcdecode or ctc_beam_decoder), beam-char," in done.stdout
+    done = without("recognise", "x.png", "--decoder", "beam")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+def test_evaluate_adds_no_decoder_that_cannot_run(tmp_path, monkeypatch):
+    arguments = argparse.Namespace(checkpoint=str(tmp_path / "m.ckpt"), decoder_settings=[])
+    assert known_pipelines(arguments) == ["greedy", "beam"]
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name: None if "ctc" in name else found(name))
+    assert known_pipelines(arguments) == ["greedy"]
+
+
+def test_help():
     assert run("--help")[0] == run()[0] and run()[0].startswith("usage: ocr COMMAND")
     assert run("--version")[0] == f"ocr {__version__}\n"
     for command in COMMANDS:

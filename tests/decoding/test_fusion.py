@@ -186,3 +186,9 @@ def test_a_normalised_character_stays_one():
     normaliser = Normaliser(("accents", "case", "quotes", "spaces", "punctuation"))
     assert [normaliser.character(c) for c in "É’ \u00a0,\u0301İ"] == [
         "e", "'", " ", " ", ",", "\u0301", "i"]
+
+
+def test_a_line_that_may_only_begin_with_a_space(models):
+    logits = np.full((2, 4), -20.0, np.float32)
+    logits[0, 0] = logits[1, 1] = 20.0
+    assert fusion(models).decode_line(logits)[0].text == "a"

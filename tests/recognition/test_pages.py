@@ -1,3 +1,5 @@
+import importlib.util
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from lm.base.errors import ConfigError, DataError, UnknownNameError
 from ocr.image import PreprocessConfig, input_width, resized_width
 from ocr.image.preprocess import clean_line
 from ocr.layout import line_of_polygon
+from ocr.layout.finders import ClassicalFinder
 from ocr.recognition import PageReading, reading
 from ocr.recognition import pages as pages_module
 from ocr.recognition.lines import LineRecogniser
@@ -114,9 +117,11 @@ def test_one_line_and_without_scikit_image(monkeypatch):
     strip = page()[35:95]
     assert [r.line.size for r in PageReader(Blocks(), lines="one").read(strip).lines] == [
         (400, 60)]
-    monkeypatch.setattr(pages_module, "can_find_lines", lambda: False)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name: None if name == "skimage" else found(name))
     assert PageReader(Blocks()).read(strip).lines[0].line.size == (400, 60)
-    with pytest.raises(ConfigError, match="scikit-image"):
+    with pytest.raises(ConfigError, match="classical needs packages .*: skimage"):
         PageReader(Blocks(), lines="find")
 
 
@@ -263,7 +268,7 @@ def test_a_line_cut_out_is_not_searched_for_lines(monkeypatch):
     def find(*_):
         raise AssertionError("looked for lines")
 
-    monkeypatch.setattr(pages_module, "find_lines", find)
+    monkeypatch.setattr(ClassicalFinder, "find", find)
     strip = page()[40:90]
     assert len(PageReader(Blocks()).read(strip).lines) == 1
     with pytest.raises(AssertionError):

@@ -1,29 +1,57 @@
-"""List what can be chosen by name."""
+"""List what can be chosen by name: what comes with ocr, and what other packages add.
+
+Without KIND: the names, and in brackets what something lacks here. With KIND: what each is, and its
+settings (ocr settings NAME tells those of one).
+"""
+
+from ..registries import REGISTRIES, missing_of, settings_of_entry, summary_of
+
+#: What has no settings -> (module, what lists the names).
+_NAMES = {"recipes": ("ocr.recipes", "list_recipes"),
+          "shipped": ("ocr.checkpoints.shipped", "list_shipped"),
+          "alphabets": ("ocr.text.alphabet", "PRESETS")}
 
 
 def add_arguments(parser):
-    parser.add_argument("kind", nargs="?", default="all",
-                        choices=("all", "recipes", "models", "shipped", "decoders", "correctors",
-                                 "data", "alphabets"))
+    parser.add_argument("kind", nargs="?", default="all", metavar="KIND",
+                        choices=("all", *_NAMES, *REGISTRIES),
+                        help=f"all, {', '.join((*_NAMES, *REGISTRIES))}")
 
 
 def run(arguments):
-    from ...checkpoints.shipped import list_shipped
-    from ...correction import list_correctors
-    from ...data import list_datasets
-    from ...decoding import list_decoders
-    from ...recipes import list_recipes
-    from ...text.alphabet import PRESETS
-
-    kinds = {"recipes": list_recipes, "data": list_datasets, "alphabets": lambda: sorted(PRESETS),
-             "decoders": list_decoders, "correctors": list_correctors, "models": _models,
-             "shipped": list_shipped}
-    wanted = kinds if arguments.kind == "all" else (arguments.kind,)
-    for kind in wanted:
-        print(f"{kind}: {', '.join(kinds[kind]())}")
+    for kind in (*_NAMES, *REGISTRIES) if arguments.kind == "all" else (arguments.kind,):
+        if kind in _NAMES:
+            print(f"{kind}: {', '.join(_names(kind))}")
+        elif arguments.kind == "all":
+            print(f"{kind}: {', '.join(_told(REGISTRIES[kind], n) for n in _names(kind))}")
+        else:
+            for name in _names(kind):
+                _print_one(REGISTRIES[kind], name)
 
 
-def _models():
-    from ...models import list_models
+def _names(kind):
+    from importlib import import_module
 
-    return list_models()
+    if kind in REGISTRIES:
+        return REGISTRIES[kind].names()
+    module, function = _NAMES[kind]
+    names = getattr(import_module(module), function)
+    return sorted(names() if callable(names) else names)
+
+
+def _told(registry, name):
+    missing = missing_of(registry, name)
+    return f"{name} ({missing})" if missing else name
+
+
+def _print_one(registry, name):
+    from lm.base.errors import ConfigError
+    from lm.base.settings import listed
+
+    print(_told(registry, name))
+    try:
+        entry = registry.get(name)
+    except ConfigError:
+        return
+    rows = [summary_of(entry), *listed(settings_of_entry(entry), 96).splitlines()]
+    print("".join(f"    {row}\n" for row in rows))

@@ -20,6 +20,7 @@ from ..decoder_options import (
     add_decoder_options,
     chosen_name,
     default_name,
+    named_stage,
     pipeline_config,
 )
 
@@ -49,6 +50,8 @@ def add_arguments(parser):
     parser.add_argument("--segmentation", metavar="FILE",
                         help="where the lines are: PAGE or ALTO XML, or JSON boxes or polygons; "
                              "for several images a folder with NAME.xml or NAME.json of each")
+    parser.add_argument("--finder", default="classical", metavar="NAME",
+                        help="what finds lines (ocr list finders; default: classical)")
     add_decoder_choice(parser)
     parser.add_argument("--n-best", type=positive, default=1, metavar="N",
                         help="readings a line, where the format has a place for them")
@@ -84,22 +87,24 @@ def run(arguments):
 
 
 def _reader_settings(arguments):
-    from ...layout import can_find_lines
+    from ...layout import LINE_FINDERS, can_find_lines
     from ...recognition.many import ReaderSettings
     from ...recognition.readings import LOW_CONFIDENCE
 
     # Without a name: what was best when it was tuned, or greedy.
     name = arguments.decoder or default_name(arguments)
-    pipeline = pipeline_config(arguments, chosen_name(arguments, name))
+    pipeline = pipeline_config(arguments, chosen_name(arguments, name),
+                               [arguments.finder, *_format_names(arguments)])
+    finder = named_stage(arguments, LINE_FINDERS, arguments.finder)
     low = LOW_CONFIDENCE if arguments.low_confidence is None else arguments.low_confidence
     for option, value in (("low-confidence", low), ("drop-unsure", arguments.drop_unsure or 0)):
         if not 0 <= value <= 1:
             raise ConfigError(f"--{option} is {value}; expected 0 to 1")
-    if arguments.lines == "auto" and not can_find_lines() and arguments.segmentation is None:
+    if arguments.lines == "auto" and not can_find_lines(finder) and arguments.segmentation is None:
         warnings.warn("scikit-image is not installed: each image is read as one line "
                       "(pip install 'ocr[layout]')", stacklevel=1)
     return ReaderSettings(arguments.checkpoint, pipeline, arguments.device, {
-        "lines": arguments.lines, "low_confidence": low, "n_best": arguments.n_best,
+        "finder": finder, "lines": arguments.lines, "low_confidence": low, "n_best": arguments.n_best,
         "batch_size": arguments.batch_size, "turn": not arguments.no_turn})
 
 
@@ -132,14 +137,16 @@ def _plan(arguments, problems):
     return plan
 
 
+def _format_names(arguments):
+    return list(dict.fromkeys(arguments.format.split(","))) if arguments.format else []
+
+
 def _formats(arguments):
-    """Return the names of the formats, and whether ``--output`` is a folder."""
+    """Return the formats, and whether ``--output`` is a folder."""
     from ...formats import FORMATS, format_of_file
 
     output = arguments.output
-    formats = list(dict.fromkeys(arguments.format.split(","))) if arguments.format else []
-    for name in formats:
-        FORMATS.get(name)
+    formats = [named_stage(arguments, FORMATS, name) for name in _format_names(arguments)]
     if output is None:
         return formats or ["text"], False
     try:

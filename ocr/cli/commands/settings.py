@@ -2,12 +2,9 @@
 
 Without NAME: those of an experiment, as in the YAML file of ocr train. NAME is a group of them
 (training, data), one of them (training.epochs), or something that ocr list names, to tell its
-options: a data source (data.options), a network (model.options), a decoder or a corrector; or a
-command with settings of its own (serve, denoise-train).
+options: a data source (data.options), a network (model.options), a decoder, a corrector, a
+line finder or an output format; or a command with settings of its own (serve, denoise-train).
 """
-
-_REGISTRIES = (("data source", "ocr.data_sources"), ("network", "ocr.networks"),
-               ("decoder", "ocr.decoders"), ("corrector", "ocr.correctors"))
 
 
 def add_arguments(parser):
@@ -25,10 +22,10 @@ def _found(name):
     """Return (title, settings) of all that is called `name`."""
     from lm.base.command import make_parser
     from lm.base.errors import UnknownNameError, did_you_mean
-    from lm.base.plugins import Registry
     from lm.base.settings import describe
 
     from ...checkpoints.settings import ExperimentConfig
+    from ..registries import REGISTRIES, settings_of_entry
     from . import COMMANDS
 
     settings = describe(ExperimentConfig)
@@ -39,24 +36,14 @@ def _found(name):
     if name in COMMANDS:
         parser = make_parser("ocr", name, COMMANDS[name][0])
         return [("", describe(parser.settings()) if parser.settings else _options(parser))]
-    registries = [Registry(kind, group) for kind, group in _REGISTRIES]
-    found = [(f"{registry.kind} {name}\n\n", describe(_of(registry.get(name)), skip=("alphabet",)))
-             for registry in registries if name in registry]
+    found = [(f"{registry.kind} {name}\n\n", settings_of_entry(registry.get(name)))
+             for registry in REGISTRIES.values() if name in registry]
     if not found:
-        known = [*COMMANDS, *(n for registry in registries for n in registry.names()),
+        known = [*COMMANDS, *(n for registry in REGISTRIES.values() for n in registry.names()),
                  *dict.fromkeys(s.name.partition(".")[0] for s in settings)]
         raise UnknownNameError(f"nothing is called {name!r}{did_you_mean(name, known)}; known: "
                                f"{', '.join(known)}")
     return found
-
-
-def _of(entry):
-    """Return what describes the settings of a registry's entry."""
-    from lm.base.settings import from_mapping
-
-    cls = getattr(entry, "config_class", entry)
-    # A network's preset.
-    return from_mapping(cls, entry.defaults) if hasattr(entry, "defaults") else cls
 
 
 def _options(parser):
