@@ -1,13 +1,15 @@
-"""Packing and loading lines: lines per second of a table against HDF5; memory of a long list.
+"""Packing, loading and distorting lines: lines per second; memory of a long list.
 
     python experiments/benchmarks/loading.py [--config YAML] [--lines N] [--size WxH]
     python experiments/benchmarks/loading.py --rows 1000000
+    python experiments/benchmarks/loading.py --distortions [--config YAML] [--lines N]
 
 The first packs the training split of a config (a table of images by default) into HDF5 files,
 reads every image of each source in random order, and prints lines per second of this process's
 own CPU time, which other work on the machine changes little, and of the clock. The second opens
 an index list of so many rows as training does, streaming, and prints the memory of the process
-at each step; the rows name one image by as many paths.
+at each step; the rows name one image by as many paths. The third distorts training lines as
+`ocr.image.augment` does, and the same by scikit-image's `warp`, in one resampling as well.
 """
 
 import argparse
@@ -116,16 +118,71 @@ def long_list(rows):
         memory(f"{read} lines read, {rate:.0f} per CPU s")
 
 
+def distortions(config_path, limit):
+    """Print how many lines a second are distorted, by Pillow's mesh and by scikit-image."""
+    from dataclasses import replace
+
+    from PIL import Image
+    from skimage.transform import AffineTransform, warp
+
+    from ocr.base.randomness import generator
+    from ocr.image import augment, prepare_line
+    from ocr.image.augment import _draw_geometry, _geometry
+    from ocr.image.preprocess import paper_of
+
+    config = read_experiment(config_path)
+    dataset = open_split(config.data, "train").spread(limit)
+    lines = [prepare_line(dataset.image(i), config.preprocess) for i in range(len(dataset))]
+    settings = replace(config.augment, probability=1.0)
+
+    def by_warp(line, settings, rng):
+        (height, width), cell = line.shape, settings.elastic_cell * line.shape[0]
+        grow, squash, slant, angle, shift_x, shift_y, wide = _draw_geometry(
+            height, width, settings, rng)
+        turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0],
+                         [0, 0, 1]])
+        back = (AffineTransform(translation=(-wide / 2 - shift_x, -height / 2 - shift_y))
+                + AffineTransform(turn) + AffineTransform(np.array([[1, slant, 0], [0, 1, 0],
+                                                                    [0, 0, 1]]))
+                + AffineTransform(np.array([[1 / grow, 0, width / 2],
+                                            [0, 1 / squash, height / 2], [0, 0, 1]])))
+        where = back
+        if settings.elastic:
+            nodes = max(1, round(height / cell)) + 1, max(1, round(wide / cell)) + 1
+            moves = rng.normal(0, settings.elastic * height, (2, *nodes)).astype(np.float32)
+            moves = [np.asarray(Image.fromarray(m).resize((wide, height), Image.BILINEAR))
+                     for m in moves]
+            (a, b, x), (c, d, y) = back.params[:2].astype(np.float32)
+            xs, ys = np.arange(wide, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+            where = np.stack([c * xs + d * ys + y + moves[1], a * xs + b * ys + x + moves[0]])
+        return warp(line.astype(np.float32), where, output_shape=(height, wide), order=1,
+                    cval=float(paper_of(line)), preserve_range=True).round().astype(np.uint8)
+
+    def distort_all(work, settings):
+        for index, line in enumerate(lines):
+            work(line, settings, generator(1, index))
+
+    print(f"{len(lines)} lines of {settings}\n{'':34}  per CPU s      per s")
+    for name, work in (("all distortions", augment), ("geometry, Pillow's mesh", _geometry),
+                       ("geometry, scikit-image", by_warp)):
+        for title, chosen in ((name, settings), (f"{name}, not elastic",
+                                                 replace(settings, elastic=0.0))):
+            timed(title, len(lines), partial(distort_all, work, chosen))
+
+
 def main():
-    """Run one of the two."""
+    """Run one of the three."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default=CONFIG, metavar="YAML")
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--size", default="1024x128", metavar="WxH")
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--distortions", action="store_true")
     arguments = parser.parse_args()
-    if arguments.rows:
+    if arguments.distortions:
+        distortions(arguments.config, arguments.lines)
+    elif arguments.rows:
         long_list(arguments.rows)
     else:
         sources(arguments.config, arguments.lines, arguments.size)
