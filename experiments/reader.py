@@ -47,18 +47,18 @@ def run(config_path, arguments, splits, shown=40, font=None):
 
 
 def _read(recogniser, config, split, shown, font):
-    report, prepared, _ = evaluate(recogniser, open_split(config.data, split),
-                                   ["greedy"], cache=config.data.cache)
+    report, lines, _ = evaluate(recogniser, open_split(config.data, split),
+                                ["greedy"], cache=config.data.cache)
     [system] = report.systems
     scores = report.summaries[system.name]
     path = os.path.join(config.output, split)
     report.save_json(f"{path}.json")
     if shown:
-        count = min(shown, len(prepared))
-        label_grid([prepared.dataset.image(i) for i in range(count)], report.references[:count],
+        count = min(shown, len(lines))
+        label_grid([lines.image(i) for i in range(count)], report.references[:count],
                    system.hypotheses[:count], f"{path}.png", font=font)
-    if len(prepared.dataset.report):
-        print(f"{split}: {prepared.dataset.report}")
+    if len(lines.report):
+        print(f"{split}: {lines.report}")
     right = scores.lines - scores.wrong_lines
     print(f"{report.data}, {split}: {right} of {scores.lines} read exactly "
           f"({100 * right / scores.lines:.2f}%), CER {100 * scores.cer:.2f}%, "

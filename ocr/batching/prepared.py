@@ -1,5 +1,6 @@
 """Lines scaled to the network's height once and kept on disk, memory-mapped."""
 
+import copy
 import hashlib
 import json
 import os
@@ -161,15 +162,13 @@ class PreparedLines:
             start = stop
         return lines, {int(i): reason for i, reason in index["failures"].items()}
 
-    def first(self, count):
-        """Return the first `count` lines as prepared lines of their own."""
-        import copy
-
-        part = copy.copy(self)
-        part.dataset = self.dataset.subset(range(count))
-        part._lines = None if self._lines is None else self._lines[:count]
-        part.widths = self.widths[:count]
-        return part
+    def part(self, start: int, stop: int) -> "PreparedLines":
+        """Return the lines from `start` to `stop` as prepared lines of their own."""
+        some = copy.copy(self)
+        some.dataset = self.dataset.subset(range(start, min(stop, len(self))))
+        some._lines = None if self._lines is None else self._lines[start:stop]
+        some.widths = self.widths[start:stop]
+        return some
 
     def __len__(self):
         return len(self.widths)

@@ -3,7 +3,7 @@
 import copy
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -94,6 +94,17 @@ class SkipReport:
                             for s in self.skips]}
 
 
+class _Images(Sequence):
+    def __init__(self, dataset):
+        self._dataset = dataset
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def __getitem__(self, index):
+        return self._dataset.image(index)
+
+
 class LineDataset:
     """A list of `LineSample` with their images; the base of every source.
 
@@ -176,6 +187,10 @@ class LineDataset:
     def texts(self) -> list[str]:
         """Return all transcripts, in order."""
         return [sample.text for sample in self.samples]
+
+    def images(self) -> Sequence[np.ndarray]:
+        """Return the images, in order; each is read when it is asked for."""
+        return _Images(self)
 
     def subset(self, indices: Iterable[int], split: Optional[str] = None) -> "LineDataset":
         """Return a dataset of the given positions, in the given order (same source, own report)."""

@@ -12,6 +12,9 @@ from .report import EvaluationReport, SystemResult
 
 __all__ = ["evaluate", "calibrate"]
 
+#: Lines whose logits are held at a time.
+_AT_ONCE = 1024
+
 
 def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, batch_size=16,
              normalise=()):
@@ -37,41 +40,61 @@ def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, b
     -------
     report : EvaluationReport
         Seconds are those of the network plus the decoder's and the correctors' own.
-    prepared : PreparedLines
+    lines : LineDataset
         The lines read, for galleries.
     calibrations : dict of str to CalibrationReport
     """
     if not isinstance(pipelines, dict):
         configs = map(PipelineConfig.of, pipelines)
         pipelines = {config.name: config for config in configs}
-    prepared = recogniser.prepare(dataset, cache)
-    if not len(prepared):
-        raise DataError(f"{dataset.name} ({dataset.split}): no line to read; {dataset.report}")
-    began = time.perf_counter()
-    logits = recogniser.logits(prepared, batch_size)
-    network = time.perf_counter() - began
-    lines = prepared.dataset
-    texts = lines.texts()
-    systems, calibrations = [], {}
-    for name, config in pipelines.items():
-        pipeline = build_pipeline(config, recogniser.alphabet)
+    built = {name: build_pipeline(config, recogniser.alphabet)
+             for name, config in pipelines.items()}
+    found = {name: ([], []) for name in built}
+    calibrations = {name: CalibrationReport() for name in built}
+    samples, network, spent = [], 0.0, dict.fromkeys(built, 0.0)
+    for prepared in _parts(recogniser, dataset, cache):
         began = time.perf_counter()
-        hypotheses = pipeline.decode(logits)
-        spent = time.perf_counter() - began
-        calibrations[name] = CalibrationReport()
-        for text, line in zip(texts, hypotheses):
-            calibrations[name].update(text, line[0])
-        systems.append(SystemResult(
-            name, [line[0].text for line in hypotheses], network + spent,
-            confidences=[line[0].confidence for line in hypotheses],
-            settings={**config.to_dict(), "network_seconds": network, "decoder_seconds": spent,
-                      "calibration": calibrations[name].to_dict()}))
+        logits = recogniser.logits(prepared, batch_size)
+        network += time.perf_counter() - began
+        samples += prepared.dataset.samples
+        for name, pipeline in built.items():
+            began = time.perf_counter()
+            hypotheses = pipeline.decode(logits)
+            spent[name] += time.perf_counter() - began
+            for text, line in zip(prepared.dataset.texts(), hypotheses):
+                calibrations[name].update(text, line[0])
+                found[name][0].append(line[0].text)
+                found[name][1].append(line[0].confidence)
+    if not samples:
+        raise DataError(f"{dataset.name} ({dataset.split}): no line to read; {dataset.report}")
+    systems = [SystemResult(
+        name, texts, network + spent[name], confidences=confidences,
+        settings={**pipelines[name].to_dict(), "network_seconds": network,
+                  "decoder_seconds": spent[name], "calibration": calibrations[name].to_dict()})
+        for name, (texts, confidences) in found.items()]
     report = EvaluationReport(
-        lines.name, lines.split, [s.id for s in lines.samples], texts, systems,
+        dataset.name, dataset.split, [s.id for s in samples], [s.text for s in samples], systems,
         tokenisation=tokenisation, normalise=normalise,
         extra={"skipped": dataset.report.to_json(), "model": recogniser.config.model.name,
                "checkpoint_state": recogniser.state})
-    return report, prepared, calibrations
+    places = {sample.id: index for index, sample in enumerate(dataset.samples)}
+    lines = dataset.subset([places[sample.id] for sample in samples])
+    lines.report = dataset.report
+    return report, lines, calibrations
+
+
+def _parts(recogniser, dataset, cache):
+    """Yield a data set's lines, prepared, so many at a time that their logits fit in memory."""
+    if cache is not None:
+        prepared = recogniser.prepare(dataset, cache)
+        yield from (prepared.part(start, start + _AT_ONCE)
+                    for start in range(0, len(prepared), _AT_ONCE))
+        return
+    for start in range(0, len(dataset), _AT_ONCE):
+        # In their own order: lines of one page stand together.
+        part = dataset.subset(range(start, min(start + _AT_ONCE, len(dataset))))
+        part.report = dataset.report
+        yield recogniser.prepare(part)
 
 
 def calibrate(config, logits, texts, alphabet):

@@ -371,7 +371,7 @@ class Trainer:
     def _log_training_lines(self, epoch):
         """Read a few training lines, undistorted, with the current weights."""
         if count := min(self.config.training.log_images, len(self.prepared)):
-            some = self.prepared.first(count)
+            some = self.prepared.part(0, count)
             scores = self._read(some)
             self._writer.add_scalar("train/cer_of_shown_lines", scores.cer, epoch)
             self._log_images("train", some, scores.readings, epoch)

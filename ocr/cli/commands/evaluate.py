@@ -47,7 +47,7 @@ def run(arguments):
     recogniser = open_recogniser(arguments.checkpoint, arguments.device)
     config = checkpoint_config(arguments, recogniser)
     dataset = open_split(config.data, arguments.split)
-    report, prepared, calibrations = evaluate(
+    report, lines, calibrations = evaluate(
         recogniser, dataset, pipelines, tokenisation=arguments.tokenisation,
         cache=config.data.cache, batch_size=arguments.batch_size,
         normalise=rules)
@@ -62,7 +62,7 @@ def run(arguments):
     if arguments.output:
         os.makedirs(arguments.output, exist_ok=True)
         report.save_json(os.path.join(arguments.output, "report.json"))
-        images = [prepared.dataset.image(i) for i in range(len(prepared))]
+        images = lines.images()
         save_gallery(os.path.join(arguments.output, "gallery.html"), report, images,
                      max_lines=arguments.gallery_lines)
         save_gallery_png(os.path.join(arguments.output, "gallery.png"), report, images)
