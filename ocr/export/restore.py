@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from lm.base.errors import CheckpointError
+from lm.base.errors import CheckpointError, DataError
 from lm.base.settings import from_mapping, to_mapping
 
 from ..base.backend import autograd, nd, nn
@@ -12,7 +12,7 @@ from ..batching import evaluation_batches
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.metadata import read_settings
 from ..checkpoints.settings import ExperimentConfig
-from ..models import get_model
+from ..models import build_network
 from ..models.weights import assign, load_weights, weights_of
 from ..text.alphabet import Alphabet
 from .graph import trace
@@ -49,6 +49,8 @@ def restore(path, config, prepared):
     ------
     ExportError
         onnx is not installed.
+    DataError
+        No line can be read.
     CheckpointError
         The file cannot be read, has 8-bit weights, or is not what the network's export gives.
     """
@@ -57,15 +59,24 @@ def restore(path, config, prepared):
     from onnx import numpy_helper
 
     settings = read_settings(path)
-    model = settings["model"]
-    alphabet = Alphabet.from_dict(settings["alphabet"])
-    mapping = {**to_mapping(config), "preprocess": settings["preprocess"], "model": model}
-    mapping["data"] = {**mapping["data"], "normalise": settings.get("normalise", ())}
-    config = from_mapping(ExperimentConfig, mapping)
-    net = get_model(model["name"], alphabet.num_classes,
-                    **{"height": config.preprocess.height, **model["options"]})
+    try:
+        alphabet = Alphabet.from_dict(settings["alphabet"])
+        mapping = {**to_mapping(config), "preprocess": settings["preprocess"],
+                   "model": settings["model"]}
+        mapping["data"] = {**mapping["data"], "normalise": settings.get("normalise", ())}
+        state = dict(settings["state"])
+        config = from_mapping(ExperimentConfig, mapping)
+        net = build_network(config, alphabet.num_classes)
+        stored = onnx.load(path, load_external_data=False)
+    except KeyError as error:
+        raise CheckpointError(f"{path}: its settings lack {error}") from None
+    except Exception as error:  # noqa: BLE001 - protobuf's errors share no base
+        raise CheckpointError(f"{path}: {error}") from None
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL
+           for tensor in stored.graph.initializer):
+        raise CheckpointError(f"{path}: its weights lie in other files, which ocr export never "
+                              "does")
     net.initialize()
-    stored = onnx.load(path)
     values = {tensor.name.removesuffix("_half"): numpy_helper.to_array(tensor)
               for tensor in stored.graph.initializer}
     numbers, size = _number(net)
@@ -94,9 +105,13 @@ def restore(path, config, prepared):
         verify(net, stored)
     except Exception as error:  # onnxruntime's errors share no base
         raise CheckpointError(f"{path}: not what this network's export gives ({error})") from None
-    _take_statistics(net, prepared(config.preprocess))
+    lines = prepared(config.preprocess)
+    if not len(lines):
+        raise DataError("no line can be read to take means and variances of: "
+                        f"{lines.dataset.report}")
+    _take_statistics(net, lines)
     return Checkpoint(to_mapping(config), alphabet, weights_of(net),
-                      {**settings["state"], "restored": os.path.basename(path)})
+                      {**state, "restored": os.path.basename(path)})
 
 
 def _number(net):

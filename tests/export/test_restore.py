@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from lm.base.errors import CheckpointError
+from lm.base.errors import CheckpointError, DataError
 from lm.base.settings import from_mapping
 from ocr.base.backend import autograd, nd
 from ocr.batching import PreparedLines, evaluation_batches
@@ -129,3 +129,31 @@ def test_what_is_no_export(tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"no model")
     with pytest.raises(CheckpointError, match="x.onnx"):
         restored(tmp_path / "x.onnx", tmp_path)
+
+
+def test_no_line_to_take_statistics_of(tmp_path):
+    export_onnx(write_checkpoint(tmp_path / "best.ckpt", "captcha"), str(tmp_path / "x.onnx"))
+    with pytest.raises(DataError, match="no line can be read"):
+        restore(str(tmp_path / "x.onnx"), CONFIG,
+                lambda preprocess: PreparedLines(Greys(0), preprocess, progress=False))
+
+
+def test_weights_in_another_file(tmp_path):
+    export_onnx(write_checkpoint(tmp_path / "best.ckpt", "captcha"), str(tmp_path / "x.onnx"))
+    model = onnx.load(tmp_path / "x.onnx")
+    del model.metadata_props[-1]
+    onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="x.data",
+              size_threshold=0)
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="its weights lie in other files"):
+            restore(str(tmp_path / "x.onnx"), CONFIG, prepare)
+        # Gone or there, it is all the same.
+        (tmp_path / "x.data").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("part", ["model", "alphabet", "preprocess", "state"])
+def test_settings_that_lack_a_part(part, tmp_path):
+    export_onnx(write_checkpoint(tmp_path / "best.ckpt", "captcha"), str(tmp_path / "x.onnx"))
+    edit(str(tmp_path / "x.onnx"), lambda settings, model: settings.pop(part))
+    with pytest.raises(CheckpointError, match=f"x.onnx: its settings lack '{part}'"):
+        restore(str(tmp_path / "x.onnx"), CONFIG, prepare)
