@@ -4,6 +4,7 @@ Whoever has scripts that read its ``predict.txt``, ``train.txt`` and ``evaluate.
 using them; `read_predictions` reads its predictions, for scores or denoising data of ours.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -12,13 +13,15 @@ from rapidfuzz.distance import Levenshtein
 from lm.base.errors import DataError, MissingDataError
 from lm.base.files import read_text, write_text
 
+from .report import EvaluationReport
+
 __all__ = ["write_predictions", "read_predictions", "line_means", "write_training_report",
            "write_evaluation_report"]
 
 _TRUTH, _READING = "TE_L", "TE_P"
 
 
-def write_predictions(path, references, readings):
+def write_predictions(path: str, references: Sequence[str], readings: Sequence[str]) -> None:
     """Write a row ``TE_L truth`` and a row ``TE_P reading`` for each line.
 
     Parameters
@@ -43,7 +46,7 @@ def write_predictions(path, references, readings):
     write_text(path, "".join(rows))
 
 
-def read_predictions(path):
+def read_predictions(path: str) -> tuple[list[str], list[str]]:
     """Read a predictions file.
 
     Parameters
@@ -64,7 +67,7 @@ def read_predictions(path):
     """
     content = read_text(path, MissingDataError(f"{path}: no such predictions file"))
     rows = content.replace("\r\n", "\n").split("\n")
-    found = {_TRUTH: [], _READING: []}
+    found: dict[str, list[str]] = {_TRUTH: [], _READING: []}
     expected, other = _TRUTH, _READING
     for number, row in enumerate(rows, 1):
         if not row:
@@ -80,7 +83,7 @@ def read_predictions(path):
     return found[_TRUTH], found[_READING]
 
 
-def line_means(references, readings):
+def line_means(references: Sequence[str], readings: Sequence[str]) -> tuple[float, ...]:
     """Return (CER, WER, SER) as Flor's system computes them.
 
     Both texts are taken to lower case. Edits are divided by the length of the longer of truth and
@@ -98,7 +101,8 @@ def line_means(references, readings):
     return tuple(np.mean(rows, axis=0)) if rows else (float("nan"),) * 3
 
 
-def write_training_report(path, history, train_lines, validation_lines, batch_size):
+def write_training_report(path: str, history: Sequence[dict], train_lines: int,
+                          validation_lines: int, batch_size: int) -> None:
     """Write the report of a training.
 
     Parameters
@@ -139,7 +143,7 @@ Validation loss:         {best['validation_loss']:.8f}
 """)
 
 
-def write_evaluation_report(path, report, name):
+def write_evaluation_report(path: str, report: EvaluationReport, name: str) -> None:
     """Write the scores of a system.
 
     Parameters

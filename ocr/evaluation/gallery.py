@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -11,6 +12,7 @@ from lm.base.errors import DataError
 from lm.base.files import atomic_path, write_text
 
 from ..image.fonts import label_font
+from .report import EvaluationReport
 
 __all__ = ["mark_differences", "save_gallery", "save_gallery_png"]
 
@@ -30,7 +32,7 @@ h2{font-size:.85rem;font-weight:400;opacity:.7;margin:0 0 .3rem}
 """
 
 
-def mark_differences(truth, reading):
+def mark_differences(truth: str, reading: str) -> list[tuple[str, str]]:
     """Cut a reading into pieces against its truth.
 
     Returns
@@ -40,8 +42,9 @@ def mark_differences(truth, reading):
         pieces of the truth that the reading lacks.
     """
     pieces = []
-    for tag, i, j, k, n in Levenshtein.opcodes(truth, reading):
-        pieces.append((tag, truth[i:j] if tag == "delete" else reading[k:n]))
+    for edit in Levenshtein.opcodes(truth, reading):
+        pieces.append((edit.tag, truth[edit.src_start:edit.src_end] if edit.tag == "delete"
+                       else reading[edit.dest_start:edit.dest_end]))
     return pieces
 
 
@@ -74,7 +77,8 @@ def _chosen(report, images, max_lines):
     return report.worst(report.systems[0].name, max_lines)
 
 
-def save_gallery(path, report, images, max_lines=60):
+def save_gallery(path: str, report: EvaluationReport, images: Sequence[np.ndarray],
+                 max_lines: int = 60) -> None:
     """Write a self-contained HTML page: the table, then lines, the first system's worst first.
 
     Parameters
@@ -109,7 +113,8 @@ def save_gallery(path, report, images, max_lines=60):
                      f"{''.join(articles)}</html>\n")
 
 
-def save_gallery_png(path, report, images, max_lines=8):
+def save_gallery_png(path: str, report: EvaluationReport, images: Sequence[np.ndarray],
+                     max_lines: int = 8) -> None:
     """Write a PNG with a spread of lines from the worst to the best, truth and readings below.
 
     Parameters

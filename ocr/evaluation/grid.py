@@ -1,5 +1,9 @@
 """A picture of many small images with truth and reading under each."""
 
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
 
 from lm.base.errors import ConfigError, DataError
 from lm.base.files import atomic_path
@@ -13,7 +17,8 @@ __all__ = ["label_grid"]
 _HEIGHT, _WIDTH, _ROW, _SPACE = 96, 420, 22, 10
 
 
-def label_grid(images, truths, readings, path, columns=4, font=None):
+def label_grid(images: Sequence[np.ndarray], truths: Sequence[str], readings: Sequence[str],
+               path: str, columns: int = 4, font: Optional[str] = None) -> int:
     """Write a PNG grid of images, each with its truth and, below, its reading.
 
     A wrong reading is red, begins with a cross, and its cell has a red frame. What is wrong is

@@ -87,7 +87,7 @@ class EvaluationReport:
             metric.update_many(self.references, system.hypotheses)
             self.summaries[system.name] = metric.summary()
 
-    def heading(self):
+    def heading(self) -> str:
         """Return what the scores were measured on and how, in a sentence."""
         summary = self.summaries[self.systems[0].name]
         rules = f", normalised ({', '.join(self.normalise)})" if self.normalise else ""
@@ -95,7 +95,7 @@ class EvaluationReport:
                 f"{summary.characters} characters, {summary.words} words; corpus-level{rules}, WER "
                 f"tokenisation '{self.tokenisation}', lines/s with the network")
 
-    def table(self, heading=True):
+    def table(self, heading: bool = True) -> str:
         """Return the scores as an aligned plain-text table, under the heading."""
         rows = [["decoder", "CER % [95%]", "WER % [95%]", "SER %", "lines/s"]]
         for system in self.systems:
@@ -106,7 +106,7 @@ class EvaluationReport:
         lines = aligned(rows)
         return "\n".join([self.heading(), *lines] if heading else lines)
 
-    def comparison_table(self):
+    def comparison_table(self) -> str:
         """Return the relative changes against the first system, with 95% intervals, as text.
 
         Paired bootstrap over lines; "" where there is but one system.
@@ -119,24 +119,24 @@ class EvaluationReport:
                 for m in ("cer", "wer")])
         return "\n".join(aligned(rows)) if len(rows) > 1 else ""
 
-    def comparisons(self):
+    def comparisons(self) -> dict[str, dict]:
         """Return {name: paired bootstrap against the first system} for the other systems."""
         first = self.systems[0]
         return {s.name: paired_bootstrap(self.references, first.hypotheses, s.hypotheses,
                                          self.tokenisation)
                 for s in self.systems[1:] if self.references}
 
-    def line_errors(self, name):
+    def line_errors(self, name: str) -> list[int]:
         """Return the character edits of each line of the system `name`."""
         [system] = [s for s in self.systems if s.name == name]
         return [Levenshtein.distance(r, h) for r, h in zip(self.references, system.hypotheses)]
 
-    def worst(self, name, top=20):
+    def worst(self, name: str, top: int = 20) -> list[int]:
         """Return positions of the lines with the highest CER of a system, worst first."""
         rates = [e / max(len(r), 1) for e, r in zip(self.line_errors(name), self.references)]
         return sorted(range(len(rates)), key=lambda i: (-rates[i], i))[:top]
 
-    def to_json(self):
+    def to_json(self) -> dict:
         """Return everything as a JSON-ready dict."""
         return {
             "format": FORMAT, "data": self.data, "split": self.split,
@@ -153,12 +153,12 @@ class EvaluationReport:
                 "hypotheses": s.hypotheses, "confidences": s.confidences,
             } for s in self.systems]}
 
-    def save_json(self, path):
+    def save_json(self, path: str) -> None:
         """Write `to_json` to `path`, atomically."""
         write_json(path, self.to_json())
 
     @classmethod
-    def load_json(cls, path):
+    def load_json(cls, path: str) -> "EvaluationReport":
         """Read a saved report; `DataError` names a file that is none."""
         value = read_json(path, finite=False)
         try:
@@ -172,7 +172,7 @@ class EvaluationReport:
             raise DataError(f"{path}: not a report ({error!r})") from None
 
 
-def aligned(rows):
+def aligned(rows: list[list[str]]) -> list[str]:
     """Rows of cells as lines, the first column to the left, a rule under the heading."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)

@@ -2,11 +2,16 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
+from typing import Optional, Union
 
 from lm.base.errors import DataError
 
+from ..batching import PreparedLines
 from ..correction import PipelineConfig, build_pipeline
+from ..data.base import LineDataset
 from ..decoding.calibration import Calibrator, joint_confidence
+from ..recognition.lines import LineRecogniser
 from .calibration import CalibrationReport, line_outcomes, word_outcomes
 from .report import EvaluationReport, SystemResult
 
@@ -16,8 +21,10 @@ __all__ = ["evaluate", "calibrate"]
 _AT_ONCE = 1024
 
 
-def evaluate(recogniser, dataset, pipelines, tokenisation="space", cache=None, batch_size=16,
-             normalise=()):
+def evaluate(recogniser: LineRecogniser, dataset: LineDataset, pipelines: Union[dict, Sequence],
+             tokenisation: str = "space", cache: Optional[str] = None, batch_size: int = 16,
+             normalise: Sequence[str] = ()
+             ) -> tuple[EvaluationReport, PreparedLines, dict[str, CalibrationReport]]:
     """Read every line of a data set with every decoder and its correctors.
 
     Parameters

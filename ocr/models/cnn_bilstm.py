@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, Optional
+from typing import Annotated, ClassVar, Literal, Optional
 
 from lm.base.errors import ConfigError, ModelError
 from lm.base.settings import Range
@@ -64,7 +64,7 @@ class CNNBiLSTMConfig(NetworkSettings):
         trained network given more of them (``initial_partial``) begins as it was.
     """
 
-    may_be_empty = ("scale_channels", "scale_blocks", "frame_pooling")
+    may_be_empty: ClassVar[tuple[str, ...]] = ("scale_channels", "scale_blocks", "frame_pooling")
 
     height: Size = 64
     body: str = "resnet34_v1"
@@ -101,16 +101,16 @@ class CNNBiLSTMConfig(NetworkSettings):
                               f"which after {scales} scales is nothing")
 
     @property
-    def stride(self):
+    def stride(self) -> int:
         """Pixels per frame of the coarsest scale."""
         return 4 * math.prod(self.pooling)
 
     @property
-    def pooling(self):
+    def pooling(self) -> tuple[int, ...]:
         """`frame_pooling` with its default filled in."""
         return self.frame_pooling or (2,) * (self.num_downsamples - 1)
 
-    def fold(self, scale):
+    def fold(self, scale: int) -> int:
         """Columns of a scale that make one frame."""
         return math.prod(self.pooling[scale:])
 
@@ -275,7 +275,7 @@ class CNNBiLSTM(LineNetwork):
             return total // config.chunks
         return channels * config.fold(scale) * (height if config.columns == "flatten" else 1)
 
-    def frame_count(self, width):
+    def frame_count(self, width: int) -> int:
         """Return the number of frames of a line `width` pixels wide."""
         if self.config.columns == "reshape":
             return int(width) * self.config.chunks // self.config.chunk_width

@@ -1,6 +1,6 @@
 """What networks of lines of unequal width share: frames, masks, columns, checks."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from lm.base.errors import ConfigError, ModelError
 from lm.base.settings import Range, Settings
@@ -21,7 +21,7 @@ Share = Annotated[float, Range(0, below=1)]
 class NetworkSettings(Settings):
     """Base of networks' settings: lists have 1 to 64 values, those in `may_be_empty` also none."""
 
-    may_be_empty = ()
+    may_be_empty: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,11 +82,11 @@ class LineNetwork(gluon.HybridBlock):
             raise ModelError("a network needs at least one character and the blank")
         self.config, self.num_classes, self.stride = config, num_classes, stride
 
-    def frame_count(self, width):
+    def frame_count(self, width: int) -> int:
         """Return the number of frames of a line `width` pixels wide."""
         return -(-int(width) // self.stride)
 
-    def check_input(self, shape):
+    def check_input(self, shape: tuple[int, ...]) -> None:
         """Raise `ModelError` unless images of `shape` (N, 1, H, W) fit."""
         if len(shape) != 4 or shape[1] != 1 or shape[2] != self.config.height:
             raise ModelError(f"expected images (N, 1, {self.config.height}, W), not {shape}")

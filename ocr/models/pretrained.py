@@ -10,7 +10,7 @@ import numpy as np
 
 from lm.base.errors import ModelError
 
-from ..base.backend import mx
+from ..base.backend import gluon, mx
 from .zoo import model_zoo
 
 __all__ = ["load_pretrained", "read_parameters"]
@@ -21,7 +21,7 @@ _TORCHVISION = ((r"^stem\.", "conv1."), (r"^stem_norm\.", "bn1."), (r"^body\.", 
                 (r"gamma$", "weight"), (r"beta$", "bias"))
 
 
-def load_pretrained(net, source: str, required: bool = True) -> bool:
+def load_pretrained(net: gluon.Block, source: str, required: bool = True) -> bool:
     """Start the body of a `CNNBiLSTM` from weights that were trained on ImageNet.
 
     The stem's three colour channels are averaged into one.
@@ -95,7 +95,7 @@ def _fetch(name):
             "from random weights") from None
 
 
-def read_parameters(path):
+def read_parameters(path: str) -> dict[str, np.ndarray]:
     """Read a Gluon ``.params`` file as {name: NumPy array}; `ModelError` where it is none."""
     try:
         loaded = mx.nd.load(path)

@@ -1,8 +1,13 @@
 """Networks by name."""
 
+from typing import Any
+
 from lm.base.errors import ConfigError
 from lm.base.plugins import Registry
 from lm.base.settings import from_mapping, to_mapping
+
+from ..base.backend import gluon
+from ..checkpoints.settings import ExperimentConfig
 
 __all__ = ["MODELS", "Preset", "build_network", "get_model", "list_models"]
 
@@ -23,17 +28,17 @@ class Preset:
         Settings that differ from the dataclass's own.
     """
 
-    def __init__(self, network, config_class, **defaults):
+    def __init__(self, network: type, config_class: type, **defaults: Any):
         self.network, self.config_class = network, config_class
         self.defaults = to_mapping(config_class(**defaults))
 
-    def __call__(self, num_classes, **overrides):
+    def __call__(self, num_classes: int, **overrides: Any) -> gluon.HybridBlock:
         """Build the network; see `get_model`."""
         return self.network(num_classes, from_mapping(
             self.config_class, {**self.defaults, **overrides}, "model"))
 
 
-def get_model(name, num_classes, **overrides):
+def get_model(name: str, num_classes: int, **overrides: Any) -> gluon.HybridBlock:
     """Build the network `name`.
 
     Parameters
@@ -61,7 +66,7 @@ def get_model(name, num_classes, **overrides):
     return MODELS.get(name)(num_classes, **overrides)
 
 
-def build_network(config, num_classes):
+def build_network(config: ExperimentConfig, num_classes: int) -> gluon.HybridBlock:
     """Build the network that an experiment's settings name, for its lines' height.
 
     Parameters
@@ -81,6 +86,6 @@ def build_network(config, num_classes):
     return get_model(config.model.name, num_classes, **{**config.model.options, "height": height})
 
 
-def list_models():
+def list_models() -> list[str]:
     """Return the names of the registered networks."""
     return MODELS.names()

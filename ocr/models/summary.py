@@ -1,9 +1,11 @@
 """A network as a table: layers by their names in checkpoints, shapes, parameters."""
 
+from collections.abc import Iterator
+
 from lm.base.errors import CheckpointError, ConfigError
 from lm.base.settings import from_mapping
 
-from ..base.backend import nd
+from ..base.backend import gluon, nd
 from ..checkpoints.checkpoint import load_checkpoint
 from ..checkpoints.metadata import read_settings
 from ..checkpoints.settings import ExperimentConfig
@@ -13,7 +15,7 @@ from .registry import build_network
 __all__ = ["layers_of", "summarise", "summarise_model"]
 
 
-def layers_of(block, path=""):
+def layers_of(block: gluon.Block, path: str = "") -> Iterator[tuple[str, gluon.Block]]:
     """Yield (name in checkpoints, layer) for the layers with weights inside a block."""
     for name, child in block._children.items():
         if child.collect_params().keys():
@@ -21,7 +23,7 @@ def layers_of(block, path=""):
             yield from layers_of(child, f"{path}{name}.")
 
 
-def summarise(net, width: int = 800) -> str:
+def summarise(net: gluon.HybridBlock, width: int = 800) -> str:
     """Return a table of a network's layers.
 
     Parameters

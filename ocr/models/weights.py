@@ -1,8 +1,13 @@
 """A network's weights as arrays, by structural name."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
 from lm.base.errors import CheckpointError
 
-from ..base.backend import nd
+from ..base.backend import gluon, nd
 
 __all__ = ["assign", "check_weights", "load_weights", "weights_of"]
 
@@ -20,14 +25,14 @@ def assign(parameter, value):
         nd._internal._mul_scalar(source, scalar=1.0, out=target)
 
 
-def weights_of(net):
+def weights_of(net: gluon.Block) -> dict[str, np.ndarray]:
     """Return a network's parameters as {structural name: NumPy array} (first device's copy)."""
     # Multiplied by 1: see `assign`.
     return {name: (parameter.data(parameter.list_ctx()[0]) * 1).asnumpy()
             for name, parameter in net._collect_params_with_prefix().items()}
 
 
-def check_weights(net, weights, where):
+def check_weights(net: gluon.Block, weights: Mapping[str, np.ndarray], where: str) -> dict:
     """Return a network's parameters by name; `CheckpointError` unless `weights` fit them."""
     parameters = net._collect_params_with_prefix()
     missing = sorted(parameters.keys() - weights.keys())
@@ -42,7 +47,8 @@ def check_weights(net, weights, where):
     return parameters
 
 
-def load_weights(net, weights, where="checkpoint", contexts=None):
+def load_weights(net: gluon.Block, weights: Mapping[str, np.ndarray], where: str = "checkpoint",
+                 contexts: Any = None) -> None:
     """Set a network's parameters.
 
     Parameters

@@ -66,8 +66,8 @@ def model_zoo():
 
 def list_bodies() -> list[str]:
     """Return the names of the ResNets that a line network can begin with."""
-    return sorted((name for name in model_zoo().get_model_list() if _KNOWN.fullmatch(name)),
-                  key=lambda name: (int(_KNOWN.fullmatch(name)[1]), name))
+    found = [match for match in map(_KNOWN.fullmatch, model_zoo().get_model_list()) if match]
+    return [match[0] for match in sorted(found, key=lambda match: (int(match[1]), match[0]))]
 
 
 def cut_body(name: str, channels: Optional[int] = None, blocks: Optional[int] = None) -> Body:

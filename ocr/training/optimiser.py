@@ -7,12 +7,14 @@ import numpy as np
 from lm.base.errors import CheckpointError
 
 from ..base.backend import gluon, nd
+from ..checkpoints.settings import TrainingConfig
 from ..models.weights import assign
 
 __all__ = ["Optimiser", "WeightAverage", "learning_rate_at"]
 
 
-def learning_rate_at(step, total_steps, config, plateau_scale=1.0):
+def learning_rate_at(step: float, total_steps: int, config: TrainingConfig,
+                     plateau_scale: float = 1.0) -> float:
     """Return the learning rate of a step (counted from 0).
 
     Parameters
@@ -42,7 +44,7 @@ class Optimiser:
     config : TrainingConfig
     """
 
-    def __init__(self, net, config):
+    def __init__(self, net: gluon.Block, config: TrainingConfig):
         self.config = config
         decoupled = config.optimiser == "adamw"
         named = net._collect_params_with_prefix()
@@ -58,7 +60,7 @@ class Optimiser:
         # Biases and normalisation are not decayed.
         self._decayed = [p for p in self.parameters if len(p.shape) > 1] if decoupled else []
 
-    def step(self, learning_rate):
+    def step(self, learning_rate: float) -> float:
         """Update from the gradients; returns the gradients' global norm before clipping.
 
         A norm that is not finite leaves the weights alone.
@@ -91,7 +93,7 @@ class Optimiser:
 
     # -- state ----------------------------------------------------------------------------
 
-    def state(self):
+    def state(self) -> tuple[int, dict[str, np.ndarray]]:
         """Return (number of updates, {name: NumPy array}) of the moments."""
         updater = self.trainer._updaters[0]
         arrays = {}
@@ -101,7 +103,7 @@ class Optimiser:
                     arrays[f"adam/{kind}/{name}"] = value.asnumpy()
         return int(self.trainer._optimizer.num_update), arrays
 
-    def load_state(self, updates, arrays):
+    def load_state(self, updates: int, arrays: dict[str, np.ndarray]) -> None:
         """Set what `state` returned; `CheckpointError` when it is another network's."""
         optimizer = self.trainer._optimizer
         for updater, context in zip(self.trainer._updaters, self.contexts):
@@ -135,32 +137,32 @@ class WeightAverage:
         Start with a lower decay, so that early weights are soon forgotten.
     """
 
-    def __init__(self, net, decay, warmup=True):
+    def __init__(self, net: gluon.Block, decay: float, warmup: bool = True):
         named = sorted(net._collect_params_with_prefix().items())
         self.names, self.parameters = [n for n, _ in named], [p for _, p in named]
         self.decay, self.warmup = decay, warmup
         self.context = self.parameters[0].list_ctx()[0]
         self.values = [p.data(self.context) * 1 for p in self.parameters]
 
-    def update(self, step):
+    def update(self, step: int) -> None:
         """Take in the weights after `step` (counted from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.warmup else self.decay
         for value, parameter in zip(self.values, self.parameters):
             value *= decay
             value += (1 - decay) * parameter.data(self.context)
 
-    def swap(self):
+    def swap(self) -> None:
         """Exchange the averaged and the current weights; call it twice to undo."""
         for index, parameter in enumerate(self.parameters):
             current = parameter.data(self.context) * 1
             assign(parameter, self.values[index])
             self.values[index] = current
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         """Return {name: NumPy array}."""
         return {f"ema/{n}": v.asnumpy() for n, v in zip(self.names, self.values)}
 
-    def load_state(self, arrays):
+    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Set what `state` returned; `CheckpointError` when it is another network's."""
         for index, (name, parameter) in enumerate(zip(self.names, self.parameters)):
             if f"ema/{name}" in arrays:

@@ -1,15 +1,23 @@
 """Pictures of a training: lines with their texts, samples as they are trained on, the curve."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
 import numpy as np
 
 from lm.base.files import atomic_path
 
 from ..image.fonts import label_font
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 __all__ = ["caption_line", "log_text", "save_curve", "save_samples"]
 
 
-def caption_line(ink, truth, reading=None):
+def caption_line(ink: np.ndarray, truth: str, reading: Optional[str] = None) -> "Image":
     """Draw a line with its truth and, where there is one, its reading below.
 
     Parameters
@@ -39,7 +47,7 @@ def caption_line(ink, truth, reading=None):
     return canvas
 
 
-def save_samples(path, lines, texts):
+def save_samples(path: str, lines: Sequence[np.ndarray], texts: Sequence[str]) -> None:
     """Write a PNG of lines as the network is given them, each with its text below.
 
     Parameters
@@ -67,7 +75,7 @@ def save_samples(path, lines, texts):
         canvas.save(temporary, "PNG")
 
 
-def save_curve(path, history, start=None):
+def save_curve(path: str, history: list[dict], start: Optional[dict] = None) -> None:
     """Draw the learning curve: losses and validation CER over the epochs.
 
     Parameters
@@ -100,7 +108,7 @@ def save_curve(path, history, start=None):
         figure.savefig(temporary, format="png", dpi=110)
 
 
-def log_text(writer, tag, text):
+def log_text(writer: Any, tag: str, text: str) -> None:
     """Give a table in plain text to an mxboard writer."""
     from mxboard.summary import text_summary
 

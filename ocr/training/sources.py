@@ -5,7 +5,9 @@ import dataclasses
 from lm.normalisation import Normaliser
 
 from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.settings import DataConfig
 from ..data import open_dataset
+from ..data.base import LineDataset
 from ..text.alphabet import PRESETS, Alphabet
 
 __all__ = ["open_split", "make_alphabet", "DEFAULT_SPLITS"]
@@ -23,7 +25,7 @@ DEFAULT_SPLITS = {
 }
 
 
-def open_split(data, split):
+def open_split(data: DataConfig, split: str) -> LineDataset:
     """Open a split of an experiment.
 
     Parameters
@@ -63,7 +65,7 @@ def _normalise(dataset, rules):
     return dataset
 
 
-def make_alphabet(setting, dataset):
+def make_alphabet(setting: str, dataset: LineDataset) -> Alphabet:
     """Return the alphabet of an experiment's `alphabet` setting.
 
     Parameters

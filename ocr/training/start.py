@@ -1,15 +1,18 @@
 """What a training starts from: the weights of another, those of a run that goes on."""
 
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lm.base.errors import CheckpointError, TrainingError
 from lm.base.settings import from_mapping, to_mapping
 
-from ..base.backend import nn
-from ..checkpoints.checkpoint import load_checkpoint
+from ..base.backend import gluon, nn
+from ..checkpoints.checkpoint import Checkpoint, load_checkpoint
 from ..checkpoints.settings import ExperimentConfig
 from ..models.summary import layers_of
 from ..models.weights import load_weights, weights_of
+from ..text.alphabet import Alphabet
 
 __all__ = ["FREE_ON_RESUME", "check_same", "freeze", "refuse_existing", "transfer"]
 
@@ -20,7 +23,7 @@ FREE_ON_RESUME = {("output",), ("training", "device"), ("training", "workers"),
                   ("data", "cache")}
 
 
-def refuse_existing(*paths):
+def refuse_existing(*paths: str) -> None:
     """Raise `TrainingError` where a new run would replace a checkpoint."""
     for path in paths:
         if os.path.exists(path):
@@ -28,7 +31,8 @@ def refuse_existing(*paths):
                                 "folder")
 
 
-def check_same(stored, config, alphabet, path):
+def check_same(stored: Checkpoint, config: ExperimentConfig, alphabet: Alphabet,
+               path: str) -> None:
     """Raise `CheckpointError` when a run is resumed with settings that change its numbers."""
     def flat(value, prefix=()):
         if isinstance(value, dict):
@@ -48,7 +52,8 @@ def check_same(stored, config, alphabet, path):
         raise CheckpointError(f"{path}: cannot resume, the alphabet differs")
 
 
-def transfer(net, path, alphabet, say, partial=False):
+def transfer(net: gluon.Block, path: str, alphabet: Alphabet, say: Callable[[str], Any],
+             partial: bool = False) -> None:
     """Start from a checkpoint's weights; output rows are matched by character."""
     source = load_checkpoint(path)
     weights, current = dict(source.weights), weights_of(net)
@@ -82,7 +87,7 @@ def _fix_statistics(block):
         block._kwargs["use_global_stats"] = True
 
 
-def freeze(net, names):
+def freeze(net: gluon.Block, names: Sequence[str]) -> None:
     """Take the weights of layers, by name, out of the training."""
     layers = dict(layers_of(net))
     if unknown := [name for name in names if name not in layers]:

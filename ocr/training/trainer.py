@@ -4,7 +4,8 @@ import os
 import shlex
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,15 @@ from lm.base.signals import Interrupted, collect_signals
 from ..base.backend import autograd, devices, mx, nd
 from ..batching import PreparedLines, TrainingBatches
 from ..checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoints.settings import ExperimentConfig
+from ..data.base import LineDataset
 from ..data.overlap import warn_of_shared_lines
 from ..decoding import build_decoder
 from ..models import build_network
 from ..models.pretrained import load_pretrained
 from ..models.summary import summarise
 from ..models.weights import load_weights, weights_of
+from ..text.alphabet import Alphabet
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
 from .pictures import caption_line, log_text, save_curve, save_samples
 from .sources import make_alphabet, open_split
@@ -62,7 +66,9 @@ class Trainer:
         Receives progress lines.
     """
 
-    def __init__(self, config, train_set, validation_set, alphabet, resume=False, say=print):
+    def __init__(self, config: ExperimentConfig, train_set: LineDataset,
+                 validation_set: LineDataset, alphabet: Alphabet, resume: bool = False,
+                 say: Callable[[str], Any] = print):
         self.config, self.alphabet, self.say = config, alphabet, say
         settings = config.training
         self.contexts = devices(settings.device)
@@ -90,10 +96,10 @@ class Trainer:
         self.total_steps = len(self.batches) * settings.epochs
         self.loss = ctc_loss()
         self.decoder = build_decoder("greedy", alphabet)
-        self.state = {"epoch": 0, "batch": 0, "step": 0, "loss_sum": 0.0, "lines": 0,
-                      "seconds": 0.0, "plateau_scale": 1.0, "bad_validations": 0,
-                      "plateau_bad": 0, "best": None, "best_cer": None, "best_epoch": None,
-                      "start": None, "history": []}
+        self.state: dict[str, Any] = {
+            "epoch": 0, "batch": 0, "step": 0, "loss_sum": 0.0, "lines": 0, "seconds": 0.0,
+            "plateau_scale": 1.0, "bad_validations": 0, "plateau_bad": 0, "best": None,
+            "best_cer": None, "best_epoch": None, "start": None, "history": []}
         if stored is not None:
             load_weights(self.net, stored.weights, self.path("last"))
         elif settings.initial_checkpoint:
@@ -114,7 +120,7 @@ class Trainer:
             self._restore(stored)
         self._writer = None
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         """Return the path of the checkpoint "best", "last" or "epoch-NNN"."""
         return os.path.join(self.config.output, f"{name}.ckpt")
 
@@ -134,7 +140,7 @@ class Trainer:
 
     # -- state ----------------------------------------------------------------------------
 
-    def save_last(self):
+    def save_last(self) -> None:
         """Write ``last.ckpt``: weights, optimiser, average, progress, settings."""
         nd.waitall()
         updates, arrays = self.optimiser.state()
@@ -162,7 +168,7 @@ class Trainer:
 
     # -- running --------------------------------------------------------------------------
 
-    def run(self):
+    def run(self) -> list[dict]:
         """Train to the end (or to early stopping); returns the history, one dict an epoch.
 
         Raises
@@ -208,7 +214,7 @@ class Trainer:
             self.say(f"before the first epoch: validation CER {100 * scores.cer:.2f}%, "
                      f"loss {scores.loss:.3f}")
 
-    def parameter_count(self):
+    def parameter_count(self) -> int:
         """Return the number of trained parameters."""
         return sum(int(np.prod(p.shape)) for p in self.optimiser.parameters)
 
@@ -384,7 +390,8 @@ class Trainer:
                                    picture.astype(np.float32).transpose(2, 0, 1)[None] / 255, epoch)
 
 
-def train(config, resume=False, say=print):
+def train(config: ExperimentConfig, resume: bool = False,
+          say: Callable[[str], Any] = print) -> list[dict]:
     """Open the data of an `ExperimentConfig`, train, and return the history."""
     train_set = open_split(config.data, "train")
     validation_set = open_split(config.data, "validation")

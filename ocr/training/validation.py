@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..base.backend import gluon, nd
-from ..batching import evaluation_batches
+from ..base.backend import gluon, mx, nd
+from ..batching import PreparedLines, evaluation_batches
+from ..decoding import Decoder
+from ..text.alphabet import Alphabet
 from ..text.ctc import frames_needed
 from ..text.metrics import TextMetric
 
 __all__ = ["Validation", "ctc_loss", "validate"]
 
 
-def ctc_loss():
+def ctc_loss() -> gluon.loss.CTCLoss:
     """Return the loss: called with logits (N, T, C), labels, frames and label lengths."""
     return gluon.loss.CTCLoss(layout="NTC", label_layout="NT")
 
@@ -39,7 +41,8 @@ class Validation:
     readings: list
 
 
-def validate(net, prepared, decoder, alphabet, batch_size, context, workers=1, shown=1):
+def validate(net: gluon.HybridBlock, prepared: PreparedLines, decoder: Decoder, alphabet: Alphabet,
+             batch_size: int, context: mx.Context, workers: int = 1, shown: int = 1) -> Validation:
     """Read and score lines; no more than a batch of logits is held at a time.
 
     Parameters
