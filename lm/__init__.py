@@ -3,8 +3,10 @@
 import importlib
 
 _PUBLIC = {
-    "NgramConfig": "ngram", "NgramModel": "ngram", "PerplexityReport": "ngram",
-    "train_ngram": "ngram", "load_ngram": "ngram", "perplexity": "ngram", "max_order": "ngram",
+    "NgramModel": "ngram", "load_ngram": "ngram",
+    "NgramConfig": "training", "train_ngram": "training",
+    "PerplexityReport": "perplexity", "perplexity": "perplexity",
+    "PackedNgram": "packed", "pack_arpa": "packing",
     "InterpolationConfig": "interpolation", "interpolate": "interpolation",
     "Lexicon": "lexicon", "ConfusionModel": "confusions",
     "SamplingConfig": "sampling", "sample_text": "sampling",

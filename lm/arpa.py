@@ -1,18 +1,28 @@
-"""ARPA files: writing, checking before KenLM sees them, and plain reading."""
+"""ARPA files: writing, checking, reading."""
 
+import math
+import os
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO, Union
 
 from .base.errors import LanguageModelError, MissingDataError
+from .base.files import check_regular
 
-__all__ = ["write_arpa", "check_arpa", "read_unigrams", "read_arpa", "ArpaModel"]
+if TYPE_CHECKING:
+    from .kneser_ney import KneserNeyModel
 
+__all__ = ["write_arpa", "check_arpa", "read_unigrams", "read_entries"]
+
+#: Words of an n-gram joined by spaces, log10 probability, log10 back-off weight.
+Entry = tuple[str, float, float]
+
+_LOG_ZERO = -99.0
 _COUNT_LINE = re.compile(rb"ngram (\d+)=(\d+)\s*")
-#: KenLM's log probability of unknown words in a model without <unk>.
-_UNKNOWN_MISSING = -100.0
 _SECTION_LINE = re.compile(rb"\\(\d+)-grams:\s*")
 
 
-def write_arpa(path, model):
+def write_arpa(path: Union[str, os.PathLike], model: "KneserNeyModel") -> None:
     """Write an estimated model as an ARPA file.
 
     Parameters
@@ -42,7 +52,8 @@ def write_arpa(path, model):
         out.write("\n\\end\\\n")
 
 
-def _open(path):
+def _open(path: Union[str, os.PathLike]) -> BinaryIO:
+    check_regular(path)
     try:
         return open(path, "rb")
     except FileNotFoundError:
@@ -51,7 +62,7 @@ def _open(path):
         raise LanguageModelError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _read_counts(path, source):
+def _read_counts(path: Union[str, os.PathLike], source: BinaryIO) -> list[int]:
     """Return the counts of the ``\\data\\`` section, leaving `source` behind it."""
     raw = next((line for line in source if line.strip() and not line.startswith(b"#")), None)
     if raw is None:
@@ -67,14 +78,14 @@ def _read_counts(path, source):
         match = _COUNT_LINE.fullmatch(raw)
         if not match or int(match[1]) != len(counts) + 1:
             raise LanguageModelError(f"{path}: bad line in its \\data\\ section: "
-                                     f"{raw[:60].decode('utf-8', 'replace').strip()!r}")
+                                     f"{_start_of(raw)}")
         counts.append(int(match[2]))
     if not counts:
         raise LanguageModelError(f"{path}: its \\data\\ section names no n-grams")
     return counts
 
 
-def check_arpa(path):
+def check_arpa(path: Union[str, os.PathLike]) -> list[int]:
     """Check that an ARPA file is whole: every section, every count, and its end mark.
 
     Parameters
@@ -110,21 +121,23 @@ def check_arpa(path):
                 return counts
             else:
                 raise LanguageModelError(f"{path}: unexpected line after its {order}-grams: "
-                                         f"{raw[:60].decode('utf-8', 'replace').strip()!r}")
+                                         f"{_start_of(raw)}")
         raise LanguageModelError(
             f"{path}: truncated: it ends without \\end\\, after {found} {order}-grams"
             + (f" of {counts[order - 1]}" if order else ""))
 
 
-def _check_section(path, order, found, counts):
+def _check_section(path: Union[str, os.PathLike], order: int, found: int, counts: list[int]
+                   ) -> None:
     expected = counts[order - 1] if order else 0
     if found != expected:
         raise LanguageModelError(f"{path}: it says it has {expected} {order}-grams but "
                                  f"holds {found}; damaged or truncated")
 
 
-def _entries(path, source, order, count):
-    """Yield (text, log probability, backoff) of the section of `order`, which comes next."""
+def _entries(path: Union[str, os.PathLike], source: BinaryIO, order: int, count: int
+             ) -> Iterator[Entry]:
+    """Yield the entries of the section of `order`, which comes next."""
     raw = next((line for line in source if line.strip()), b"")
     match = _SECTION_LINE.fullmatch(raw)
     if not match or int(match[1]) != order:
@@ -135,15 +148,26 @@ def _entries(path, source, order, count):
             # Only these separate in ARPA files; str.split() would also cut at U+00A0 and such.
             fields = raw.decode("utf-8").rstrip("\r\n").split("\t")
             text = " ".join(field for field in fields[1].split(" ") if field)
-            log_prob = float(fields[0])
+            # lmplz prints -inf where no probability is left.
+            log_prob = _LOG_ZERO if fields[0] == "-inf" else float(fields[0])
             backoff = float(fields[2]) if len(fields) > 2 else 0.0
         except (IndexError, ValueError):
-            raise LanguageModelError(f"{path}: bad {order}-gram line "
-                                     f"{raw[:60].decode('utf-8', 'replace').strip()!r}") from None
+            raise LanguageModelError(f"{path}: bad {order}-gram line {_start_of(raw)}") from None
+        if not text or text.count(" ") != order - 1:
+            raise LanguageModelError(f"{path}: not {order} word{'s' * (order > 1)} where one "
+                                     f"{order}-gram is due: {_start_of(raw)}")
+        if not (-math.inf < log_prob <= 0 and -math.inf < backoff < math.inf):
+            raise LanguageModelError(
+                f"{path}: its {order}-gram {text[:60]!r} has the figures {log_prob:g} and "
+                f"{backoff:g}, which are no logarithms of a probability and a back-off weight")
         yield text, log_prob, backoff
 
 
-def read_unigrams(path):
+def _start_of(raw: bytes) -> str:
+    return repr(raw[:60].decode("utf-8", "replace").strip())
+
+
+def read_unigrams(path: Union[str, os.PathLike]) -> list[str]:
     """Return the words of an ARPA file without ``<unk>``, ``<s>`` and ``</s>``, in order."""
     special = {"<unk>", "<UNK>", "<s>", "</s>"}
     with _open(path) as source:
@@ -152,73 +176,19 @@ def read_unigrams(path):
                 if text not in special]
 
 
-class ArpaModel:
-    """A model held in plain dictionaries: for checks, and for unigram models.
+def read_entries(path: Union[str, os.PathLike]) -> Iterator[Iterator[Entry]]:
+    """Yield, for each order from 1, the entries of an ARPA file: text, log10 p, log10 back-off.
 
-    KenLM is far quicker, but reads no model of order 1.
-
-    Parameters
-    ----------
-    ngrams : list of dict
-        One for each order, from 1: text of the n-gram to (log10 probability, log10 backoff).
-    """
-
-    def __init__(self, ngrams):
-        self.ngrams = ngrams
-
-    @property
-    def order(self):
-        """Highest order."""
-        return len(self.ngrams)
-
-    def log_prob(self, context, word):
-        """Return log10 p(word | context) by backing off.
-
-        Parameters
-        ----------
-        context : sequence of str
-            Preceding words; at most the last ``order - 1`` count.
-        word : str
-            A word that the model does not know is scored as ``<unk>``.
-        """
-        return self._lookup(context, word)[0]
-
-    def _lookup(self, context, word):
-        """Return (log10 probability, length of the n-gram found)."""
-        if word not in self.ngrams[0]:
-            word = "<unk>"
-        context = [w if w in self.ngrams[0] else "<unk>" for w in context]
-        context = context[max(0, len(context) - self.order + 1):]
-        total = 0.0
-        while True:
-            entry = self.ngrams[len(context)].get(" ".join([*context, word]))
-            if entry is not None:
-                return total + entry[0], len(context) + 1
-            if not context:
-                return _UNKNOWN_MISSING, 0
-            total += self.ngrams[len(context) - 1].get(" ".join(context), (0.0, 0.0))[1]
-            context = context[1:]
-
-    def full_scores(self, sentence, bos=True, eos=True):
-        """Yield (log10 probability, n-gram length, unknown) as ``kenlm.Model`` does."""
-        context = ["<s>"] if bos else []
-        for word in [*sentence.split(), *(["</s>"] if eos else [])]:
-            prob, length = self._lookup(context, word)
-            yield prob, length, word not in self.ngrams[0]
-            context.append(word)
-
-
-def read_arpa(path):
-    """Read an ARPA file into an `ArpaModel`; the whole model is held in memory.
+    Take each order's entries before the next order. The back-off weight is 0 where there is
+    none.
 
     Raises
     ------
     MissingDataError, LanguageModelError
-        As `check_arpa`.
+        As `check_arpa`; or an entry that is not so many words, a log probability and, perhaps,
+        a log back-off weight.
     """
     check_arpa(path)
     with _open(path) as source:
-        counts = _read_counts(path, source)
-        return ArpaModel([
-            {text: (prob, backoff) for text, prob, backoff in _entries(path, source, order, count)}
-            for order, count in enumerate(counts, 1)])
+        for order, count in enumerate(_read_counts(path, source), 1):
+            yield _entries(path, source, order, count)

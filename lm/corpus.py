@@ -6,9 +6,12 @@ name (`lm.normalisation`).
 
 import os
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Union
 
 from .base.errors import ConfigError, DataError, LanguageModelError, MissingDataError
+from .base.files import check_regular
 from .normalisation import Normaliser
 from .wordforms import word_forms
 
@@ -28,12 +31,13 @@ SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
 _RESERVED_WORDS = frozenset(SPECIAL_WORDS) | {"<UNK>"}
 
 
-def _check_choice(name, value, choices):
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
-def tokenise(text, unit, reserved="error", where="text"):
+def tokenise(text: str, unit: str, reserved: str = "error", where: str = "text"
+             ) -> tuple[list[str], int]:
     """Split one line of text into tokens.
 
     Parameters
@@ -97,7 +101,7 @@ def tokenise(text, unit, reserved="error", where="text"):
     return [SPACE_TOKEN if character.isspace() else character for character in text], skipped
 
 
-def _decode(raw, path, number):
+def _decode(raw: bytes, path: str, number: int) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -105,7 +109,7 @@ def _decode(raw, path, number):
                         f"{error.start + 1} of the line)") from None
 
 
-def read_lines(path, progress=None):
+def read_lines(path: Union[str, os.PathLike], progress: Any = None) -> Iterator[tuple[int, str]]:
     """Yield (line number, text without its line end) of a UTF-8 file, line by line.
 
     Lines end at ``\\n`` or ``\\r\\n`` only; a byte order mark at the start is left out.
@@ -121,6 +125,7 @@ def read_lines(path, progress=None):
     MissingDataError, DataError
         No such file; it cannot be read; a line is not UTF-8 (the line is named).
     """
+    check_regular(path)
     try:
         with open(path, "rb") as source:
             pending = 0
@@ -196,8 +201,9 @@ class Corpus:
         A file is not there.
     """
 
-    def __init__(self, paths, unit="word", reserved="error", blank_lines="keep",
-                 description="reading", normalise=()):
+    def __init__(self, paths: Union[str, os.PathLike, Sequence[Union[str, os.PathLike]]],
+                 unit: str = "word", reserved: str = "error", blank_lines: str = "keep",
+                 description: str = "reading", normalise: Sequence[str] = ()):
         _check_choice("unit", unit, UNITS)
         _check_choice("reserved", reserved, ("error", "skip"))
         _check_choice("blank_lines", blank_lines, ("keep", "skip"))
@@ -209,6 +215,7 @@ class Corpus:
         for path in self.paths:
             if not os.path.exists(path):
                 raise MissingDataError(f"{path}: no such text file")
+            check_regular(path)
         self.unit = unit
         self.reserved = reserved
         self.blank_lines = blank_lines
@@ -216,7 +223,7 @@ class Corpus:
         self.normaliser = Normaliser(normalise)
         self.counts = CorpusCounts()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[str]]:
         """Yield each sentence as a list of tokens."""
         from tqdm import tqdm
 

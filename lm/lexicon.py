@@ -133,13 +133,10 @@ class Lexicon:
             model = load_ngram(model)
         if model.unit == "character":
             raise DataError(f"{model.path}: a model of characters; a lexicon takes words")
-        scorer, counts = model.scorer(), Counter()
-        for word in model.unigrams:
-            # None where the word holds what KenLM takes for a space (U+00A0 is none).
-            scores = list(scorer.full_scores(word, bos=False, eos=False))
-            if len(scores) == 1:
-                for form in word_forms(word):
-                    counts[form] += 10 ** scores[0][0]
+        counts = Counter()
+        for word, log_prob in model.unigram_probs():
+            for form in word_forms(word):
+                counts[form] += 10 ** log_prob
         return cls._of(model.path, counts)
 
     @classmethod

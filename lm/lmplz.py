@@ -161,10 +161,10 @@ def check_binary(kind, quantise):
     """Raise `ConfigError` for a kind of binary that is not known or cannot be quantised so."""
     if kind not in (known := (*BINARY_TYPES, "none")):
         raise ConfigError(f"binary_type must be one of {', '.join(known)}, not {kind!r}")
-    if quantise and kind != "trie":
-        raise ConfigError(f"quantise needs the binary_type trie, not {kind!r}")
-    if quantise and not 2 <= quantise <= 25:
-        raise ConfigError(f"quantise must be 0 (not at all) or 2 to 25 bits, not {quantise}")
+    if quantise and kind == "probing":
+        raise ConfigError(f"quantise needs the binary_type trie or none, not {kind!r}")
+    if quantise and not 2 <= quantise <= 8:
+        raise ConfigError(f"quantise must be 0 (not at all) or 2 to 8 bits, not {quantise}")
 
 
 def run_build_binary(program, kind, arpa, binary, quantise=0):

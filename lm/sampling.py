@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 
 from .base.errors import ConfigError, DataError
-from .base.files import atomic_path
+from .base.files import atomic_path, check_apart
 from .corpus import read_lines
 
 __all__ = ["LARGEST_SHARE", "SamplingConfig", "read_frequencies", "word_counts", "sample_text"]
@@ -83,8 +83,7 @@ class SamplingConfig:
                 raise ConfigError(f"{name} must be a whole number from {least}, not {value!r}")
         if not 0 <= self.capitals <= 1:
             raise ConfigError(f"capitals must lie in 0..1, not {self.capitals!r}")
-        if os.path.realpath(self.words) == os.path.realpath(self.output):
-            raise ConfigError(f"{self.output}: the text would take the place of the list of words")
+        check_apart([self.output], [self.words])
 
 
 def word_counts(frequencies, tokens):

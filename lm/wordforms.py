@@ -22,6 +22,8 @@ def is_word_character(character):
 
 def fold(word):
     """Return the form that is counted for a run of letters and digits: lower case, digits 0."""
+    if word.isascii():
+        return _DIGIT.sub("0", word.lower())
     # The lower case of some letters (of the Turkish İ) brings a mark that is no letter.
     lower = unicodedata.normalize("NFC", word.lower())
     return _DIGIT.sub("0", "".join(c for c in lower if not unicodedata.combining(c)))

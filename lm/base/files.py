@@ -9,13 +9,14 @@ import re
 import stat
 import tempfile
 import time
+from collections.abc import Iterable
 from typing import Any, NoReturn, Optional, Union
 
 from .errors import ConfigError, DataError, MissingDataError
 from .signals import TEMPORARY
 
-__all__ = ["atomic_path", "check_regular", "check_writable", "read_text", "read_json",
-           "parse_json", "write_text", "write_json"]
+__all__ = ["atomic_path", "check_apart", "check_regular", "check_writable", "read_text",
+           "read_json", "parse_json", "write_text", "write_json"]
 
 #: Seconds after which an unfinished file is taken for left behind.
 _STALE = 3600
@@ -115,6 +116,15 @@ def check_writable(path: Union[str, os.PathLike]) -> None:
         folder = os.path.dirname(folder)
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{path}: cannot be written ({folder} takes no files)")
+
+
+def check_apart(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raise `ConfigError` where a file to write, or a link to it, is one that is read."""
+    read = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if os.path.realpath(path) in read:
+            raise ConfigError(f"{path}: the output would take the place of what it is made of; "
+                              "give it another name")
 
 
 def read_text(path: Union[str, os.PathLike], missing: Optional[Exception] = None) -> str:

@@ -1,5 +1,5 @@
-"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix``, ``lm sample`` and
-``lm confusions``."""
+"""The ``lm`` command: ``lm train``, ``lm perplexity``, ``lm mix``, ``lm pack``,
+``lm sample`` and ``lm confusions``."""
 
 # Nothing else is imported before Ctrl-C is looked after.
 from ..base.signals import interruptible
@@ -11,6 +11,7 @@ COMMANDS = {name: (f"{__name__}.{name}", summary) for name, summary in (
     ("train", "train an n-gram model on text files"),
     ("perplexity", "perplexity and unknown words of text under a model"),
     ("mix", "mix n-gram models, and lists of word frequencies, into one model"),
+    ("pack", "write an ARPA file as a packed model, which needs no KenLM to be read"),
     ("sample", "write pseudo text from word frequencies, for character models"),
     ("confusions", "count what a recogniser misreads for what, for the speller"),
 )}

@@ -14,9 +14,12 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from ..base.files import check_apart, check_writable
     from ..confusions import ConfusionModel
     from ..denoising import read_pairs
 
+    check_apart([arguments.output], [arguments.pairs])
+    check_writable(arguments.output)
     header, pairs = read_pairs(arguments.pairs)
     if str(header.get("readings_of_training_lines")).startswith("in-sample"):
         warnings.warn(f"{arguments.pairs}: {header.get('meaning')}", stacklevel=1)

@@ -1,6 +1,6 @@
 """Interpolate n-gram models linearly and write the mixture as one model: NAME.arpa,
-NAME.unigrams.txt, NAME.json and, where KenLM's build_binary is found, NAME.bin. Weights are
-equal unless given or found on held-out text.
+NAME.ngram, NAME.unigrams.txt, NAME.json and, where KenLM's build_binary is found, NAME.bin.
+Weights are equal unless given or found on held-out text.
 """
 
 from ..base.command import settings_of

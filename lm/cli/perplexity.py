@@ -8,7 +8,7 @@ from .common import print_json
 
 
 def add_arguments(parser):
-    parser.add_argument("model", metavar="MODEL", help="NAME, NAME.arpa or NAME.bin")
+    parser.add_argument("model", metavar="MODEL", help="NAME, NAME.ngram, NAME.arpa or NAME.bin")
     parser.add_argument("text", nargs="+", metavar="TEXT", help="UTF-8 text, one sentence a line")
     parser.add_argument("--unit", choices=("word", "character", "wordform"),
                         help="for models that were not trained with lm train")
@@ -23,7 +23,8 @@ def run(arguments):
     from dataclasses import asdict
 
     from ..corpus import Corpus
-    from ..ngram import load_ngram, perplexity
+    from ..ngram import load_ngram
+    from ..perplexity import perplexity
 
     model = load_ngram(arguments.model, unit=arguments.unit)
     texts = Corpus(arguments.text, model.unit, arguments.reserved, arguments.blank_lines,

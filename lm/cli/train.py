@@ -1,5 +1,6 @@
-"""Train an n-gram model (interpolated modified Kneser-Ney) and write NAME.arpa, NAME.unigrams.txt,
-NAME.json and, where KenLM's build_binary is found, NAME.bin.
+"""Train an n-gram model (interpolated modified Kneser-Ney) and write NAME.arpa, NAME.ngram (packed:
+what reads lines with it takes this), NAME.unigrams.txt, NAME.json and, where KenLM's build_binary
+is found, NAME.bin (for the decoder beam-lm).
 """
 
 import argparse
@@ -10,7 +11,7 @@ from .common import add_binary, print_heldout, print_json
 
 
 def _settings():
-    from ..ngram import NgramConfig
+    from ..training import NgramConfig
 
     return NgramConfig
 
@@ -55,7 +56,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from ..ngram import train_ngram
+    from ..training import train_ngram
 
     model = train_ngram(settings_of(arguments, _settings()))
     metadata = model.metadata

@@ -108,11 +108,6 @@ class SpellingCorrector(Corrector):
                "lm_weight": ((1.0, 0.5, 2.0), 0.25, 0.0, 4.0),
                "margin": ((0.0, 2.0, 5.0), 1.0, -4.0, 12.0)}
 
-    @classmethod
-    def needs(cls, config):
-        """Return the package that reads the model of the context, where there is one."""
-        return ("kenlm",) if config.lm else ()
-
     def __init__(self, config, base=None, alphabet=None):
         super().__init__(config, base, alphabet)
         from lm.confusions import ConfusionModel

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 from lm.base.errors import DecodingError
+from lm.ngram import open_kenlm
 from lm.normalisation import Normaliser
 
 from .base import LEAST_WORDS, resolve
@@ -118,7 +119,8 @@ def _scored_as_written(words, config):
         def score_partial_token(self, partial_token):
             return super().score_partial_token(written(partial_token))
 
-    return Model(words.stored.scorer(), words.usable, score_boundary=config.lm_score_boundary)
+    return Model(open_kenlm(words.stored.kenlm_path), words.usable,
+                 score_boundary=config.lm_score_boundary)
 
 
 class _CtcBeamDecoder:
@@ -136,7 +138,7 @@ class _CtcBeamDecoder:
         if weights != self._weights:
             from ctc_beam_decoder import build_ctcdecoder
 
-            options = dict(weights, kenlm_model_path=self._model.stored.path,
+            options = dict(weights, kenlm_model_path=self._model.stored.kenlm_path,
                            unigrams=self._unigrams) if self._model else {}
             with _quiet():
                 self._search = build_ctcdecoder(self._labels, **options)
@@ -260,6 +262,9 @@ class WordBeamDecoder(PlainBeamDecoder):
         if stored.unit != "word":
             raise DecodingError(f"{stored.path}: a model of {stored.unit}s; the beam search "
                                 "takes words")
+        if stored.kenlm_path is None:
+            raise DecodingError(f"{stored.path}: beam-lm searches with KenLM, which reads the "
+                                "model's .bin or .arpa file; put one beside it")
         if stored.order < 2:
             raise DecodingError(f"{stored.path}: KenLM reads no model of order 1; train one of "
                                 "order 2 or more")

@@ -103,9 +103,13 @@ class ParallelDecoder(Decoder):
     def _decode_here(self, lines, n_best):
         scores = [log_softmax(np.asarray(line)) if len(line) else line for line in lines]
         # A line without frames is empty, for certain.
-        readings = [self._readings(line, n_best) if len(line) else [("", 0.0, 0.0)]
-                    for line in scores]
+        found = iter(self._all_readings([line for line in scores if len(line)], n_best))
+        readings = [next(found) if len(line) else [("", 0.0, 0.0)] for line in scores]
         return spanned(readings, scores, self.alphabet)
+
+    def _all_readings(self, lines, n_best):
+        """Search lines of one frame or more; `_readings` of each."""
+        return [self._readings(line, n_best) for line in lines]
 
     def _readings(self, scores, n_best):
         """Search a line of one frame or more.

@@ -44,8 +44,8 @@ def test_scores_are_the_weighted_sum(models, weight, beta, keep):
     for hypothesis in found:
         network = -1.0 if hypothesis.text == "a cat" else -2.0
         tokens = model.tokenise(hypothesis.text)
-        language = weight * np.log(10) * model.scorer().score(" ".join(tokens)) \
-            + beta * len(tokens)
+        scores = model.scorer().full_scores(" ".join(tokens))
+        language = weight * np.log(10) * sum(score[0] for score in scores) + beta * len(tokens)
         assert hypothesis.score == pytest.approx(network + keep + language, abs=1e-4)
         assert hypothesis.logit_score == network
     assert found[0].score >= found[1].score

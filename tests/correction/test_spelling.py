@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lm.base.errors import ConfigError, DataError, DecodingError, MissingDataError, OCRError
 from lm.confusions import ConfusionModel
 from lm.denoising import DenoisingPair
-from lm.ngram import NgramConfig, train_ngram
+from lm.training import NgramConfig, train_ngram
 from ocr.correction import build_corrector, plain_hypothesis
 from ocr.correction.spelling import SpellingConfig, SpellingCorrector
 from ocr.decoding.base import Hypothesis

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm.base.errors import ConfigError, DecodingError
-from lm.ngram import NgramConfig, train_ngram
+from lm.training import NgramConfig, train_ngram
 from ocr.decoding import beam, build_decoder, decoder_stage
 from ocr.text.alphabet import Alphabet
 

@@ -11,7 +11,9 @@ from ocr.decoding.parallel import merge_blanks
 from ocr.text.alphabet import Alphabet
 from ocr.text.ctc import log_softmax
 
+from ..lm.reference import read_arpa
 from .bruteforce import label_probabilities
+from .reference_search import Reference
 from .test_decoders import WIDE, one_hot, tiny
 
 NATURAL = np.log(10)
@@ -45,9 +47,10 @@ def language_score(text, models, alpha, beta, word_alpha, unknown):
     """alpha * characters + word_alpha * words + beta, by the models' own whole-line scores."""
     total = beta * len(text)
     model = load_ngram(models["characters"])
-    total += alpha * NATURAL * model.scorer().score(" ".join(model.tokenise(text)))
+    scores = read_arpa(model.arpa).full_scores(" ".join(model.tokenise(text)))
+    total += alpha * NATURAL * sum(log_prob for log_prob, _, _ in scores)
     model = load_ngram(models["words"])
-    scores = list(model.scorer().full_scores(" ".join(model.tokenise(text)), eos=False))
+    scores = list(read_arpa(model.arpa).full_scores(" ".join(model.tokenise(text)), eos=False))
     return total + word_alpha * sum(NATURAL * p + (unknown if oov else 0) for p, _, oov in scores)
 
 
@@ -138,7 +141,7 @@ def test_merging_sure_blanks_keeps_the_reading(seed):
     ({"lm": "split"}, DecodingError, "a model of words where one of characters is needed"),
     ({"words": "characters"}, DecodingError, "a model of characters where one of wordforms"),
     ({"lm": "greek"}, DecodingError, "of another alphabet: .*such as"),
-    ({"words": "greekwords"}, DecodingError, "only 0 of its .* words can be written"),
+    ({"words": "greekwords"}, DecodingError, "only 0 of .* words can be written"),
     ({"lm": "none"}, MissingDataError, "no such language model"),
 ])
 def test_wrong_models(models, options, error, message):
@@ -161,8 +164,65 @@ def test_models_of_order_1(models, tmp_path, option, unit):
     path = str(tmp_path / "one")
     train_ngram(NgramConfig(corpus=str(tmp_path / "text"), output=path, order=1, unit=unit,
                             estimator="builtin", binary_type="none"))
-    with pytest.raises(DecodingError, match="KenLM reads no model of order 1"):
-        fusion(models, **{option: path})
+    assert unsure(models, **{option: path, "alpha": 0.0, "word_alpha": 0.0,
+                               "beta": 0.0}) == "ab bb"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2 ** 20), st.integers(1, 25), st.sampled_from([1, 3, 10]),
+       st.sampled_from([-1.0, -4.0, -30.0]), st.sampled_from([-1.5, -4.0, -30.0]),
+       st.booleans(), st.booleans(), st.booleans(), st.sampled_from([-0.5, 1.0]))
+def test_reads_as_the_plain_search(models, seed, frames, width, prune, least, letters, words,
+                                   boundary, beta):
+    options = {"beam_width": width, "beam_prune_logp": prune, "token_min_logp": least,
+               "merge_blanks": 1.0, "lm_score_boundary": boundary, "beta": beta, "alpha": 0.6,
+               "word_alpha": 0.4, "unk_score_offset": -2.0, "hotwords": ("ba",) * words,
+               "hotword_weight": 1.5, "lm": models["characters"] if letters or not words else None,
+               "words": models["words"] if words else None}
+    decoder = fusion(models, **options)
+    reference = Reference(
+        decoder.config, ALPHABET,
+        *(model and read_arpa(model + ".arpa") for model in (options["lm"], options["words"])))
+    # Lines of several lengths side by side, each as if it were alone.
+    lines = [tiny(seed + n, max(1, frames - 3 * n), 4) for n in range(4)]
+    for line, found in zip(lines, decoder.decode(lines, n_best=3)):
+        expected = reference.read(log_softmax(line))
+        best = sorted((logit + score for logit, score in expected.values()), reverse=True)[:3]
+        assert [h.score for h in found] == pytest.approx(best, abs=1e-4)
+        for h in found:
+            assert (h.logit_score, h.lm_score) == pytest.approx(expected[h.text], abs=1e-4)
+
+
+def test_a_space_for_sure_at_the_start(models):
+    logits = one_hot([0, 1, 2], 4, strength=30.0)
+    assert fusion(models).decode_line(logits)[0].text == "ab"
+
+
+def test_a_line_reads_the_same_again_and_after_much_is_forgotten(models, monkeypatch):
+    decoder = fusion(models, words=models["words"])
+    lines = [tiny(seed, 15, 4) for seed in range(6)]
+    first = decoder.decode(lines)
+    assert decoder.decode(lines) == first
+    monkeypatch.setattr("ocr.decoding.prefixes.Language.LIMIT", (1, 1))
+    assert decoder.decode(lines) == first == [decoder.decode([line])[0] for line in lines]
+
+
+@pytest.mark.parametrize("hotword, line, text", [
+    ("d'or", "d'or", "d'or"), ("d'or", "d'ort", "d'ort"), ("-d'or,", "xd'or", "xd'or"),
+    ("a-b", "a-b", "a-b"), ("'!", "or", "or")])
+def test_hotwords_with_apostrophes_and_hyphens(tmp_path, hotword, line, text):
+    alphabet = Alphabet(" '-abdortx")
+    (tmp_path / "t").write_text("d'or a-b xt\n")
+    train_ngram(NgramConfig(str(tmp_path / "t"), str(tmp_path / "m"), 2, "character",
+                            estimator="builtin", binary_type="none"))
+    logits = one_hot(alphabet.encode(line), alphabet.num_classes)
+    scores = [build_decoder("beam-char", alphabet, {
+        "lm": str(tmp_path / "m"), "workers": 1, "hotwords": words,
+        "hotword_weight": 4.0}).decode_line(logits)[0] for words in ((), (hotword,))]
+    assert scores[0].text == scores[1].text == text
+    matched = text == hotword.strip("-,")
+    assert scores[1].score - scores[0].score == pytest.approx(4.0 * matched, abs=1e-6)
+
 
 
 @pytest.mark.parametrize("unit, setting", [("character", "lm"), ("wordform", "words")])

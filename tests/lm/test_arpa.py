@@ -1,8 +1,10 @@
 import pytest
 
-from lm.arpa import check_arpa, read_arpa, read_unigrams, write_arpa
+from lm.arpa import check_arpa, read_unigrams, write_arpa
 from lm.base.errors import LanguageModelError, MissingDataError
 from lm.kneser_ney import estimate, index_sentences
+
+from .reference import read_arpa
 
 
 @pytest.fixture

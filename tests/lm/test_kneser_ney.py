@@ -8,10 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lm.arpa import ArpaModel, read_arpa, write_arpa
+from lm.arpa import write_arpa
 from lm.base.errors import ConfigError, LanguageModelError
 from lm.corpus import Corpus
 from lm.kneser_ney import FALLBACK_DISCOUNTS, check_settings, estimate, index_sentences
+
+from .reference import ArpaModel, read_arpa
 
 DATA = pathlib.Path(__file__).parent / "data"
 FIGURES = sorted(path.name.removesuffix(".arpa.gz") for path in DATA.glob("*.arpa.gz"))

@@ -7,7 +7,7 @@ from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import ConfigError, DataError, MissingDataError
 from lm.lexicon import Lexicon
-from lm.ngram import NgramConfig, train_ngram
+from lm.training import NgramConfig, train_ngram
 
 LETTERS = "abéß\U0001d4d0"
 words = st.text(LETTERS, min_size=1, max_size=8)

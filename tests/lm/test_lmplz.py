@@ -3,10 +3,12 @@ import shutil
 import numpy as np
 import pytest
 
-from lm.arpa import read_arpa, write_arpa
+from lm.arpa import write_arpa
 from lm.base.errors import ConfigError, LanguageModelError
 from lm.kneser_ney import estimate, index_sentences
 from lm.lmplz import find_tool, run_build_binary, run_lmplz
+
+from .reference import read_arpa
 
 SENTENCES = [["a", "é"], [], ["a"]]
 

@@ -48,7 +48,6 @@ def test_they_read_lines_drawn_here(name, decoder, tmp_path):
     lines = open_dataset("synthetic", split="test", lines=6, writers=3, seed=11, fonts="hershey",
                          text_file=str(tmp_path / "text.txt"), height=60)
     if decoder is None:
-        pytest.importorskip("kenlm")
         assert pipeline_of(model_path(name)).name == "beam-char"
     metric = TextMetric()
     for index, truth in enumerate(lines.texts()):

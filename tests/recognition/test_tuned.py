@@ -102,7 +102,7 @@ def test_missing_packages(monkeypatch):
         corrector_stage("denoise")))
     assert missing_packages(config.needs()) == ""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert missing_packages(config.needs()) == "kenlm, mxnet"
+    assert missing_packages(config.needs()) == "mxnet"
     assert missing_packages(PipelineConfig.of("beam").needs()) == \
         "pyctcdecode or ctc_beam_decoder"
     assert missing_packages(PipelineConfig.of("greedy").needs()) == ""
@@ -116,14 +116,14 @@ def test_what_was_tuned_for_a_model_beats_what_is_stored_in_it(model, monkeypatc
 
 
 def test_what_cannot_run_is_passed_over(model, monkeypatch):
-    stored = PipelineConfig.of("beam-char", {"lm": "characters"})
+    stored = PipelineConfig.of("beam-lm", {"lm": "words"})
     monkeypatch.setattr(tuned, "stored_in", lambda model: stored)
     monkeypatch.setattr(tuned, "tuned_path", lambda model, name: "nowhere" + name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert best_name("m.onnx") == "beam-char" and pipeline_of("m.onnx") == stored
+        assert best_name("m.onnx") == "beam-lm" and pipeline_of("m.onnx") == stored
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match="m.onnx reads better with .* beam-char, .*: kenlm"):
+    with pytest.warns(UserWarning, match="m.onnx reads better with .* beam-lm, .*: .*kenlm"):
         assert best_name("m.onnx") == "greedy"
     monkeypatch.undo()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
