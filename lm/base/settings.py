@@ -38,7 +38,9 @@ class Settings:
 # Rows of files are settings, too, and evaluating annotations takes its time.
 @functools.lru_cache(maxsize=256)
 def _hints(cls):
-    return typing.get_type_hints(cls, include_extras=True)
+    """Return the types of a settings class's fields; those of class attributes are left out."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 class _WrongType(ConfigError):
