@@ -8,8 +8,8 @@ from lm.base.errors import ConfigError, UnknownNameError
 from lm.base.plugins import Registry
 from lm.base.settings import from_mapping, setting_names
 from lm.interpolation import InterpolationConfig
-from lm.ngram import NgramConfig
 from lm.sampling import SamplingConfig
+from lm.training import NgramConfig
 from ocr.checkpoints.settings import ExperimentConfig
 from ocr.correction.denoiser import DenoiserConfig
 from ocr.layout.base import LayoutConfig
