@@ -30,8 +30,9 @@ class Settings:
     """Base of settings classes: also a value given in Python is checked by its field's type."""
 
     def __post_init__(self):
-        for name, kind in _hints(type(self)).items():
-            value = _convert(getattr(self, name), kind, f"{type(self).__name__}.{name}")
+        kinds = _hints(type(self))
+        for name in (field.name for field in dataclasses.fields(self)):
+            value = _convert(getattr(self, name), kinds[name], f"{type(self).__name__}.{name}")
             object.__setattr__(self, name, value)
 
 

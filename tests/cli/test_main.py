@@ -99,6 +99,7 @@ def test_settings_are_told_by_name(capsys):
     assert "\n\nnetwork captcha\n\n" in settings("captcha")
     assert "\nhidden = [64, 192]" in settings("small")
     assert "\nhidden = [128, 256]" in settings("base")
+    assert "\n\nrecipe flor\n\n# Flor's network" in settings("flor")
     assert "nothing to set" in settings("greedy") and "beam_width = " in settings("beam")
     assert "port = 8501" in settings("serve") and "hidden = 160" in settings("denoise-train")
     assert settings("trainin").startswith("ocr: error: nothing is called 'trainin' (did you mean")

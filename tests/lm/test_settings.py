@@ -1,12 +1,13 @@
 import dataclasses
 import os
-from typing import Annotated, Optional, Union
+from typing import Annotated, ClassVar, Optional, Union
 
 import pytest
 
 from lm.base.errors import ConfigError, UnknownNameError
 from lm.base.settings import (
     Range,
+    Settings,
     apply_overrides,
     check_options,
     describe,
@@ -158,6 +159,13 @@ def test_settings_given_in_python_are_checked_too():
         TrainingConfig(ema=float("nan"))
     assert TrainingConfig(learning_rate=1, freeze=["stem"]).freeze == ("stem",)
     assert TrainingConfig(freeze="stem").freeze == ("stem",)
+
+    @dataclasses.dataclass(frozen=True)
+    class Box(Settings):
+        sides: ClassVar[tuple[str, ...]] = ("width",)
+        width: int = 3
+
+    assert (Box(5).width, Box.sides) == (5, ("width",))
 
 
 def test_options_of_functions():
