@@ -1,14 +1,11 @@
-"""Text-line recognition with MXNet Gluon: data, networks, training, decoding, scoring."""
+"""Text-line recognition with MXNet Gluon: data, networks, training, decoding, scoring.
+
+What is offered here stands in ``__init__.pyi``; each name is imported when it is first used.
+"""
+
+import lazy_loader
 
 from lm.base.version import __version__
 
-__all__ = ["__version__", "recognise"]
-
-
-def __getattr__(name):
-    # Resolved on first use, so that importing the package costs nothing.
-    if name == "recognise":
-        from .recognition import recognise
-
-        return recognise
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]

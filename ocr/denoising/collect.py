@@ -60,7 +60,7 @@ def _write(output, split, pairs, header):
 
 
 def collect_split(recogniser, checkpoint, data, split, decoder, output, n_best=1, batch_size=16):
-    """Write the pairs of one split, read by one checkpoint; returns the paths written.
+    """Pair the truths of one split with what one checkpoint reads there.
 
     Parameters
     ----------
@@ -71,7 +71,14 @@ def collect_split(recogniser, checkpoint, data, split, decoder, output, n_best=1
     split : {"train", "validation", "test"}
         The header of "train" says that the network was trained on these lines.
     decoder : PipelineConfig
-    output : str
+    output : str or None
+        Folder to write them to.
+
+    Returns
+    -------
+    pairs : list of DenoisingPair
+    paths : list of str
+        The files written.
     """
     from ..training.sources import open_split
 
@@ -83,7 +90,7 @@ def collect_split(recogniser, checkpoint, data, split, decoder, output, n_best=1
               "checkpoint": os.path.basename(checkpoint), "decoder": decoder.name,
               "readings_of_training_lines": "in-sample" if split == "train" else "none",
               "skipped": dataset.report.counts()}
-    return _write(output, split, pairs, header)
+    return pairs, _write(output, split, pairs, header) if output else []
 
 
 def collect_folds(config, folds, output, say=print, batch_size=16, seed=None):

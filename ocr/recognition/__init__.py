@@ -3,8 +3,8 @@
 from .lines import LineRecogniser
 from .opening import open_recogniser
 from .pages import PageReader
-from .reading import open_model, recognise
+from .reading import open_model, recognise, recognize
 from .readings import PageReading
 
 __all__ = ["LineRecogniser", "PageReader", "PageReading", "open_model", "open_recogniser",
-           "recognise"]
+           "recognise", "recognize"]

@@ -65,7 +65,10 @@ class ImageSource:
         from PIL import ImageOps
 
         if not isinstance(self.origin, (str, bytes)):
-            return _given(self.origin)
+            try:
+                return _given(self.origin)
+            except DataError as error:
+                raise DataError(f"{self.name}: {error}" if self.name else str(error)) from None
         if _is_pdf(self.origin):
             return self._pdf_page()
         with _opened(self.origin, self.name) as image:

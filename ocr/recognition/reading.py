@@ -12,7 +12,7 @@ from .inputs import Document, find_documents, image_of, parse_pages
 from .pages import PageReader
 from .readings import PageReading, Readings
 
-__all__ = ["open_model", "recognise"]
+__all__ = ["open_model", "recognise", "recognize"]
 
 
 def open_model(model=None, decoder: Optional[str] = None, lines: str = "auto", n_best: int = 1,
@@ -106,6 +106,9 @@ def recognise(images: Any, model=None, decoder: Optional[str] = None, lines: str
             and (isinstance(images, bytes) or os.path.isfile(images))
         return read[0] if one and read else read
     return reader.read(image_of(images))
+
+
+recognize = recognise
 
 
 def _reader(model, decoder, lines, n_best):

@@ -69,7 +69,7 @@ def run(arguments):
         config = checkpoint_config(arguments, recogniser)
         paths = [path for split in splits for path in collect_split(
             recogniser, arguments.checkpoint, config.data, split, pipeline,
-            arguments.output, n_best=arguments.n_best, batch_size=arguments.batch_size)]
+            arguments.output, n_best=arguments.n_best, batch_size=arguments.batch_size)[1]]
     paths.append(write_corpus_of(config.data, arguments.output))
     for path in paths:
         print(path)

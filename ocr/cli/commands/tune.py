@@ -11,7 +11,7 @@ import dataclasses
 from lm.base.errors import ConfigError
 from lm.base.files import check_writable
 
-from ...recognition.tuned import best_name, save_tuned, stored_in, tuned_path
+from ...recognition.tuned import best_name, tuned_path
 from ..common import add_checkpoint, add_config, checkpoint_config, positive, require_file, say
 from ..decoder_options import add_decoder_choice, add_decoder_options, chosen_name, pipeline_config
 
@@ -38,37 +38,22 @@ def run(arguments):
     _check_writable(path)
     if not 0 < arguments.budget < float("inf"):
         raise ConfigError(f"--budget must be a positive number of minutes, not {arguments.budget}")
-    from ...correction import PipelineConfig
-    from ...correction.tuning import tune
-    from ...evaluation.run import calibrate
+    from ...evaluation.tuning import tune_model
     from ...recognition import open_recogniser
-    from ...training.sources import open_split
 
     recogniser = open_recogniser(arguments.checkpoint, arguments.device)
-    settings = checkpoint_config(arguments, recogniser)
-    dataset = open_split(settings.data, "validation")
-    prepared = recogniser.prepare(dataset, settings.data.cache)
-    logits = recogniser.logits(prepared, arguments.batch_size)
-    texts = prepared.dataset.texts()
-    result = tune(logits, texts, recogniser.alphabet, config, metric=arguments.metric,
-                  budget_minutes=arguments.budget, max_lines=arguments.max_lines)
-    info = {"data": prepared.dataset.name, "split": prepared.dataset.split,
-            **{f.name: getattr(result, f.name) for f in dataclasses.fields(result)
-               if f.name not in ("config", "trials")}}
-    chosen = calibrate(result.config, logits, texts, recogniser.alphabet)
-    say(f"{save_tuned(arguments.checkpoint, chosen, info, path)} is written")
-    sample = f", {result.lines} of {len(texts)} lines" if result.lines < len(texts) else ""
-    print(f"{config.name} on {prepared.dataset.name} ({prepared.dataset.split}{sample}): "
-          + "; ".join(f"{stage.name} {_changed(stage.settings)}" for stage in chosen.stages)
+    data = checkpoint_config(arguments, recogniser).data
+    tuned = tune_model(recogniser, arguments.checkpoint, config, data, arguments.metric,
+                       arguments.budget, arguments.max_lines, arguments.output,
+                       arguments.batch_size)
+    say(f"{tuned.path} is written")
+    result = tuned.result
+    print(f"{config.name} on {tuned.lines}: "
+          + "; ".join(f"{stage.name} {_changed(stage.settings)}" for stage in tuned.config.stages)
           + f": CER {100 * result.cer:.2f}%, WER {100 * result.wer:.2f}% "
           f"(greedy {100 * result.greedy_cer:.2f}%, {100 * result.greedy_wer:.2f}%)")
     if result.helps:
         return
-    if arguments.output is None and stored_in(arguments.checkpoint) is None:
-        # Read with unasked, greedy decoding shall have calibrated confidences too.
-        greedy = calibrate(PipelineConfig(), logits, texts, recogniser.alphabet)
-        save_tuned(arguments.checkpoint, greedy, {
-            **info, "helps": True, "cer": result.greedy_cer, "wer": result.greedy_wer})
     print("nothing tried is better than greedy: what is read with unasked is "
           f"{best_name(arguments.checkpoint)}")
 
