@@ -93,7 +93,8 @@ class PageReader:
         A setting out of range, or lines are to be found without what the finder needs.
     """
 
-    def __init__(self, recogniser, pipeline=None, finder: Union[str, Stage, LineFinder] = "classical",
+    def __init__(self, recogniser, pipeline=None,
+                 finder: Union[str, Stage, LineFinder] = "classical",
                  lines: str = "auto", low_confidence: float = LOW_CONFIDENCE, n_best: int = 1,
                  batch_size: int = 16, turn: bool = True):
         if lines not in LINES:

@@ -104,8 +104,9 @@ def _reader_settings(arguments):
         warnings.warn("scikit-image is not installed: each image is read as one line "
                       "(pip install 'ocr[layout]')", stacklevel=1)
     return ReaderSettings(arguments.checkpoint, pipeline, arguments.device, {
-        "finder": finder, "lines": arguments.lines, "low_confidence": low, "n_best": arguments.n_best,
-        "batch_size": arguments.batch_size, "turn": not arguments.no_turn})
+        "finder": finder, "lines": arguments.lines, "low_confidence": low,
+        "n_best": arguments.n_best, "batch_size": arguments.batch_size,
+        "turn": not arguments.no_turn})
 
 
 def _plan(arguments, problems):
