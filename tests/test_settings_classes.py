@@ -16,11 +16,11 @@ from ocr.layout.base import LayoutConfig
 from ocr.serving.config import ServingConfig
 
 #: Class -> what it needs.
-NEEDED = {ExperimentConfig: {"output": "x"}, ServingConfig: {}, LayoutConfig: {},
-          DenoiserConfig: {"output": "x", "pairs": ["a"], "validation_pairs": ["b"]},
-          NgramConfig: {"corpus": ["a"], "output": "x"},
-          InterpolationConfig: {"models": ["a", "b"], "output": "x"},
-          SamplingConfig: {"words": "a", "output": "x"}}
+NEEDED = {ExperimentConfig: {"output": "out"}, ServingConfig: {}, LayoutConfig: {},
+          DenoiserConfig: {"output": "out", "pairs": ["a"], "validation_pairs": ["b"]},
+          NgramConfig: {"corpus": ["a"], "output": "out"},
+          InterpolationConfig: {"models": ["a", "b"], "output": "out"},
+          SamplingConfig: {"words": "a", "output": "out"}}
 for group in ("ocr.networks", "ocr.decoders", "ocr.correctors"):
     registry = Registry(group, group)
     NEEDED.update({registry.get(name).config_class: {} for name in registry.names()})
