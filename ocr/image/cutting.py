@@ -175,12 +175,13 @@ def covered(polygon: Any, width: int, height: int) -> np.ndarray:
 
 def _bounds(points, size):
     """Return the box of whole pixels around points, within an image of `size`."""
-    left, top = np.floor(np.round(np.min(points, axis=0), 6)).astype(int)
-    right, bottom = np.ceil(np.round(np.max(points, axis=0), 6)).astype(int)
+    # Without NumPy, as what follows: of few points, and there may be thousands of lines.
+    xs, ys = zip(*points)
+    left, top = (math.floor(round(float(min(side)), 6)) for side in (xs, ys))
+    right, bottom = (math.ceil(round(float(max(side)), 6)) for side in (xs, ys))
     width, height = size
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
-    return (int(left), int(top), int(min(max(right, left + 1), width)),
-            int(min(max(bottom, top + 1), height)))
+    return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
 
 
 def make_line(frame: Any, angle: float, outline: Any, baseline: Any, order: int,
@@ -235,31 +236,43 @@ def line_of_polygon(polygon: Any, baseline: Any, order: int,
     DataError
         The polygon has no area on the page.
     """
-    points = np.asarray(polygon, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 \
-            or not np.isfinite(points).all():
+    try:
+        points = _within(polygon, size)
+    except (TypeError, ValueError):
+        points = ()
+    if len(points) < 3:
         raise DataError("an outline needs three points (x, y) or more")
-    points = np.clip(points, 0, size)
-    if (np.ptp(points, axis=0) < 1).any():
+    xs, ys = zip(*points)
+    if max(xs) - min(xs) < 1 or max(ys) - min(ys) < 1:
         raise DataError("the outline has no area on the page")
     angle = 0.0
     if baseline is not None and len(baseline) > 1:
-        (x0, y0), (x1, y1) = np.asarray(baseline, np.float64)[[0, -1]]
+        (x0, y0), (x1, y1) = baseline[0], baseline[-1]
         angle = math.degrees(math.atan2(y1 - y0, x1 - x0)) if x1 > x0 else 0.0
         # Less is the wavering of a baseline, and no reason to resample.
         angle = angle if 0.5 <= abs(angle) <= 45 else 0.0
-    turned = points @ turn_matrix(angle)
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    if not angle:
-        low, high = np.floor(np.round(low, 6)), np.ceil(np.round(high, 6))
-    x, y = low @ turn_matrix(angle).T
-    width, height = high - low
+    if angle:
+        turned = np.array(points) @ turn_matrix(angle)
+        low, high = turned.min(axis=0), turned.max(axis=0)
+        x, y = (float(v) for v in low @ turn_matrix(angle).T)
+        width, height = (float(v) for v in high - low)
+    else:
+        x, y = (float(math.floor(round(min(side), 6))) for side in (xs, ys))
+        width, height = (math.ceil(round(max(side), 6)) - v for side, v in ((xs, x), (ys, y)))
     if baseline is None or not len(baseline):
         baseline = np.array([(0, 0.72 * height), (width, 0.72 * height)])
         baseline = baseline @ turn_matrix(angle).T + (x, y)
-    return TextLine(_bounds(points, size), _tuples(points),
-                    _tuples(np.clip(baseline, 0, size)), order,
-                    (float(x), float(y), float(width), float(height)), angle)
+    return TextLine(_bounds(points, size), _tuples(points), _tuples(_within(baseline, size)), order,
+                    (x, y, width, height), angle)
+
+
+def _within(points, size):
+    """Return points as pairs of floats, brought to the edges of a page of `size`."""
+    width, height = size
+    pairs = [(float(x), float(y)) for x, y in points]
+    if not all(math.isfinite(x) and math.isfinite(y) for x, y in pairs):
+        raise DataError("a coordinate is no finite number")
+    return [(min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in pairs]
 
 
 def turned_back(line: TextLine, quarters: int, size: tuple) -> TextLine:

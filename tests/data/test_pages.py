@@ -361,7 +361,13 @@ FILE = '<!DOCTYPE PcGts [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
     (lambda p: write_page(p, [GOOD.replace("40,30", "40,1e999")]), "malformed coordinates",
      "l0: Coords"),
     (lambda p: write_page(p, [GOOD.replace("40,30", "40")]), "malformed coordinates",
-     "l0: Coords is '40 240 ")])
+     "l0: Coords is '40 240 "),
+    (lambda p: write_page(p, [GOOD.replace("40,30", "40,1e308")]), "malformed coordinates",
+     "l0: Coords is"),
+    (lambda p: write_page(p, [GOOD], size=("1e-300", "1e-300")), "no page size", "1e-300 x 1e-300"),
+    (lambda p: write_page(p, ["<Word>" * 5000 + "</Word>" * 5000]), "malformed XML",
+     "<Word> lies more than 100 elements deep"),
+    (lambda p: os.mkfifo(p), "malformed XML", "p.xml: is a pipe or a device")])
 def test_bad_pages(tmp_path, write, reason, detail):
     draw_page(tmp_path / "p.png")
     (tmp_path / "bad.png").write_text("no image")

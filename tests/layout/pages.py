@@ -22,6 +22,28 @@ def draw_page(texts=TEXTS, size=30, spacing=64, margin=60, width=700, paper=255,
     return np.asarray(page), boxes
 
 
+def draw_columns(gutter, columns=2, rows=8, width=500, size=30, heading=True):
+    """Return a page of columns, the `gutter` between them in pixels, and its lines' boxes."""
+    font, rng = ImageFont.load_default(size=size), np.random.default_rng(0)
+    total = columns * width + (columns - 1) * gutter
+    page = Image.new("L", (total + 120, 60 * rows + 240), 255)
+    pen, boxes = ImageDraw.Draw(page), []
+
+    def write(at, room):
+        text = " ".join(rng.permutation(" ".join(TEXTS).split()))
+        while pen.textlength(text, font=font) > room:
+            text = text.rsplit(" ", 1)[0]
+        pen.text(at, text, fill=0, font=font)
+        boxes.append(pen.textbbox(at, text, font=font))
+
+    if heading:
+        write((60, 60), 1.7 * width + gutter)
+    for column in range(columns):
+        for row in range(rows):
+            write((60 + column * (width + gutter), 140 + 60 * row), width)
+    return np.asarray(page), boxes
+
+
 def grain(page, strength=5, seed=0):
     noise = np.random.default_rng(seed).normal(0, strength, page.shape)
     return np.clip(page + noise, 0, 255).astype(np.uint8)
