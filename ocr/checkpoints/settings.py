@@ -31,6 +31,9 @@ class DataConfig(Settings):
         Options of the source for each split; they go before `options`. The sources with splits
         of their own ("iam", "synthetic", "folder", "captcha", "hdf5") know which is meant where
         `split` is not given.
+    validation_share : float
+        Share of the training lines that is held out for validation, in place of what `validation`
+        names: whole writers where there are enough of them. 0 where there is a split for it.
     cache : str or None
         Folder for decoded lines; None keeps them in memory.
     normalise : tuple of str
@@ -43,6 +46,7 @@ class DataConfig(Settings):
     train: dict = field(default_factory=dict)
     validation: dict = field(default_factory=dict)
     test: dict = field(default_factory=dict)
+    validation_share: Annotated[float, Range(0, 0.5)] = 0.0
     cache: Optional[str] = None
     normalise: tuple[str, ...] = ()
 

@@ -1,7 +1,12 @@
 """The data sets and the alphabet that an experiment's settings name (no MXNet needed)."""
 
 import dataclasses
+from collections.abc import Sequence
 
+import numpy as np
+
+from lm.base.errors import ConfigError
+from lm.denoising import k_fold_indices
 from lm.normalisation import Normaliser
 
 from ..checkpoints.checkpoint import load_checkpoint
@@ -10,7 +15,7 @@ from ..data import open_dataset
 from ..data.base import LineDataset
 from ..text.alphabet import PRESETS, Alphabet
 
-__all__ = ["open_split", "make_alphabet", "DEFAULT_SPLITS"]
+__all__ = ["Labels", "open_split", "make_alphabet", "DEFAULT_SPLITS"]
 
 #: What a source's `split` option is where the settings do not say.
 DEFAULT_SPLITS = {
@@ -44,10 +49,28 @@ def open_split(data: DataConfig, split: str) -> LineDataset:
     UnknownNameError, ConfigError, DataError
         As `ocr.data.open_dataset`.
     """
-    options = {**data.options, **getattr(data, split)}
+    share = data.validation_share if split != "test" else 0
+    opened = "train" if share else split
+    options = {**data.options, **getattr(data, opened)}
     if data.source in DEFAULT_SPLITS:
-        options.setdefault("split", DEFAULT_SPLITS[data.source][split])
-    return _normalise(open_dataset(data.source, **options), data.normalise)
+        options.setdefault("split", DEFAULT_SPLITS[data.source][opened])
+    dataset = _normalise(open_dataset(data.source, **options), data.normalise)
+    return _part(dataset, share, split) if share else dataset
+
+
+def _part(dataset, share, split):
+    """The training lines that are held out, or those that are not: the same each time."""
+    folds = round(1 / share)
+    if len(dataset) < folds:
+        raise ConfigError(f"data.validation_share is {share}, and there are {len(dataset)} lines")
+    writers = [sample.writer for sample in dataset.samples]
+    known = all(writers) and len(set(writers)) >= folds
+    held_out = k_fold_indices(len(dataset), folds, writers if known else None)[0]
+    if split == "train":
+        held_out = np.setdiff1d(np.arange(len(dataset)), held_out)
+    part = dataset.subset(held_out.tolist(), split)
+    part.report = dataset.report
+    return part
 
 
 def _normalise(dataset, rules):
@@ -89,3 +112,16 @@ def make_alphabet(setting: str, dataset: LineDataset) -> Alphabet:
     if setting.endswith(".ckpt"):
         return load_checkpoint(setting).alphabet
     return Alphabet.from_file(setting)
+
+
+class Labels(Sequence):
+    """The encoded transcripts of samples, each made when it is asked for."""
+
+    def __init__(self, alphabet, samples):
+        self._alphabet, self._samples = alphabet, samples
+
+    def __len__(self):
+        return len(self._samples)
+
+    def __getitem__(self, index):
+        return self._alphabet.encode(self._samples[index].text)

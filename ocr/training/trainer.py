@@ -4,7 +4,7 @@ import os
 import shlex
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,24 +28,11 @@ from ..models.weights import load_weights, weights_of
 from ..text.alphabet import Alphabet
 from .optimiser import Optimiser, WeightAverage, learning_rate_at
 from .pictures import caption_line, log_text, save_curve, save_samples
-from .sources import make_alphabet, open_split
+from .sources import Labels, make_alphabet, open_split
 from .start import check_same, freeze, refuse_existing, transfer
 from .validation import ctc_loss, validate
 
 __all__ = ["Trainer", "train"]
-
-class _Labels(Sequence):
-    """The encoded transcripts of samples, each made when it is asked for."""
-
-    def __init__(self, alphabet, samples):
-        self._alphabet, self._samples = alphabet, samples
-
-    def __len__(self):
-        return len(self._samples)
-
-    def __getitem__(self, index):
-        return self._alphabet.encode(self._samples[index].text)
-
 
 class Trainer:
     """Trains one network as an `ExperimentConfig` says.
@@ -135,7 +122,7 @@ class Trainer:
         usable = dataset.subset(encodable)
         usable.report = dataset.report
         prepared = PreparedLines(usable, self.config.preprocess, self.config.data.cache)
-        labels = _Labels(self.alphabet, prepared.dataset.samples)
+        labels = Labels(self.alphabet, prepared.dataset.samples)
         return prepared, labels if usable.stream else list(labels)
 
     # -- state ----------------------------------------------------------------------------

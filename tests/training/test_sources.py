@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from lm.base.errors import CheckpointError, ConfigError, UnknownNameError
@@ -23,6 +25,25 @@ def test_a_splits_options_go_before_the_common_ones():
     assert open_split(data, "train").split == "validation2"
     with pytest.raises(ConfigError, match="synthetic has no option 'line'"):
         open_split(from_mapping(DataConfig, {"options": {"line": 3}}), "train")
+
+
+def test_validation_lines_are_held_out_of_the_training_lines(tmp_path):
+    path = write_table(tmp_path, "t", [f"line {number}" for number in range(30)])
+    # Three writers: whole ones for a third, lines for a tenth.
+    for share, count, writers in ((1 / 3, 10, 1), (0.1, 3, None)):
+        data = from_mapping(DataConfig, {"source": "table", "train": {"path": str(path)},
+                                         "validation": {"path": "none.tsv"},
+                                         "test": {"path": str(path)}, "validation_share": share})
+        train, validation = (open_split(data, split) for split in ("train", "validation"))
+        assert (len(validation), validation.split) == (count, "validation")
+        assert set(train.texts()) | set(validation.texts()) == {f"line {n}" for n in range(30)}
+        assert len(train) == 30 - count and len(open_split(data, "test")) == 30
+        assert open_split(data, "validation").texts() == validation.texts()
+        if writers:
+            assert len({s.writer for s in validation.samples}) == writers
+            assert not {s.writer for s in validation.samples} & {s.writer for s in train.samples}
+    with pytest.raises(ConfigError, match="validation_share is 0.01, and there are 30 lines"):
+        open_split(dataclasses.replace(data, validation_share=0.01), "train")
 
 
 def test_alphabet_from_data_preset_or_file(tmp_path, table):
