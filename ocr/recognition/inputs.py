@@ -16,7 +16,8 @@ from lm.base.errors import ConfigError, DataError, MissingDataError
 
 from ..image.load import as_grey, frame_count, image_file
 
-__all__ = ["Document", "ImageSource", "find_documents", "image_of", "parse_pages", "read_list"]
+__all__ = ["Document", "ImageSource", "TooManyPixels", "find_documents", "image_of", "is_pdf",
+           "parse_pages", "read_list"]
 
 #: Pixels an inch at which a PDF's pages are drawn, unless that is more than is allowed.
 PDF_DPI = 300
@@ -27,6 +28,10 @@ _SINGLE = {".jpg", ".jpeg", ".bmp"}
 # PDFium must not be called by two threads at a time.
 _PDFIUM = threading.Lock()
 _RANGE = re.compile(r"(.+)\[([0-9,\- ]+)\]")
+
+
+class TooManyPixels(DataError):
+    """An image is larger than is allowed."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class ImageSource:
                 return _given(self.origin)
             except DataError as error:
                 raise DataError(f"{self.name}: {error}" if self.name else str(error)) from None
-        if _is_pdf(self.origin):
+        if is_pdf(self.origin):
             return self._pdf_page()
         with _opened(self.origin, self.name) as image:
             if self.page is not None:
@@ -92,8 +97,8 @@ class ImageSource:
 
     def _check(self, width, height):
         if self.max_pixels and width * height > self.max_pixels:
-            raise DataError(f"{self.title}: {width} x {height} pixels are more than the "
-                            f"{self.max_pixels} allowed")
+            raise TooManyPixels(f"{self.title}: {width} x {height} pixels are more than the "
+                                f"{self.max_pixels} allowed")
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ class Document:
         """Return how many pages the file holds; None for a plain image."""
         if not isinstance(self.origin, (str, bytes)):
             return None
-        if _is_pdf(self.origin):
+        if is_pdf(self.origin):
             with _pdf(self.origin, self.name) as document:
                 return len(document)
         if isinstance(self.origin, str) \
@@ -294,7 +299,8 @@ def _given(image):
     return Image.fromarray(as_grey(image))
 
 
-def _is_pdf(origin):
+def is_pdf(origin: Union[str, bytes]) -> bool:
+    """Tell whether a file's path or content is a PDF."""
     if isinstance(origin, bytes):
         return b"%PDF-" in origin[:1024]
     if not os.path.isfile(origin):

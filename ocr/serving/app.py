@@ -9,7 +9,7 @@ from lm.base.errors import OCRError
 from lm.base.version import __version__
 
 from . import export, predict, routes, schemas, tensors
-from .documents import formats
+from .documents import FORMATS
 from .errors import Disconnected
 from .gate import Gate
 
@@ -95,7 +95,8 @@ def create_app(service):
                        for m in service.store],
             "finds_lines": can_find_lines(), "max_bytes": config.max_bytes,
             "max_job_bytes": config.max_job_bytes, "max_pixels": config.max_pixels,
-            "max_files": config.max_files, "formats": formats(), "exports": list(export.FORMATS)})
+            "max_files": config.max_files, "formats": [*FORMATS, "PDF"],
+            "exports": [*export.format_names(), export.TABLE]})
 
     @app.get("/metrics", summary="Figures for Prometheus", tags=["State"], dependencies=keyed,
              responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -109,8 +110,7 @@ def create_app(service):
 
     @app.get("/", include_in_schema=False)
     async def index():
-        return FileResponse(os.path.join(_STATIC, "index.html"),
-                            headers={"Cache-Control": "no-cache"})
+        return FileResponse(os.path.join(_STATIC, "index.html"))
 
     app.mount("/static", StaticFiles(directory=_STATIC))
     if config.cors:

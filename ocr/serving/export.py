@@ -1,9 +1,10 @@
 """What a person made of a reading, written out: documents, and lines to train on."""
 
 import io
-import json
+import os
 import re
 import zipfile
+from importlib.util import find_spec
 from typing import Annotated, Optional
 
 import numpy as np
@@ -12,14 +13,27 @@ from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import DataError
 
-from ..formats import alto_xml, page_xml, reading_to_dict
+from ..formats import FORMATS, open_format
+from ..image import to_grey
 from ..layout import crop, line_of_polygon
-from ..recognition.readings import CharacterReading, LineReading, PageReading, WordReading
-from .documents import png
+from ..recognition.readings import (
+    Alternative,
+    CharacterReading,
+    LineReading,
+    PageReading,
+    WordReading,
+)
 from .errors import BadRequest
 
-__all__ = ["FORMATS", "EditedPage", "parse_pages", "edited_reading", "encoded", "write",
-           "training_table"]
+__all__ = ["EditedPage", "TABLE", "TYPES", "edited_reading", "format_names", "parse_pages",
+           "training_table", "write"]
+
+#: Beside the output formats: line images and their texts, to train on.
+TABLE = "table"
+#: Of files by their endings.
+TYPES = {".txt": "text/plain; charset=utf-8", ".tsv": "text/tab-separated-values; charset=utf-8",
+         ".json": "application/json", ".xml": "application/xml", ".pdf": "application/pdf",
+         ".hocr": "text/html; charset=utf-8", ".zip": "application/zip"}
 
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 Point = tuple[Number, Number]
@@ -27,42 +41,44 @@ Share = Annotated[float, Field(ge=0, le=1)]
 #: One line of text, and no control characters: it goes into XML and tables.
 Text = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]*$")]
 
-FORMATS = {"txt": "text/plain; charset=utf-8", "json": "application/json",
-           "alto": "application/xml", "page": "application/xml", "table": "application/zip"}
-_WRITERS = {"txt": lambda page, name: page.text + "\n",
-            "json": lambda page, name: json.dumps(reading_to_dict(page, name),
-                                             ensure_ascii=False) + "\n",
-            "alto": alto_xml, "page": page_xml}
-_ENDINGS = {"txt": ".txt", "json": ".json", "alto": ".alto.xml", "page": ".page.xml"}
+
+def format_names():
+    """Return the names of the output formats whose packages are installed."""
+    return [name for name in FORMATS.names()
+            if all(find_spec(package) for package in FORMATS.get(name).packages)]
 
 
-class EditedCharacter(BaseModel):
+class EditedPiece(BaseModel):
     text: Text
     confidence: Share = 1.0
+
+
+class EditedCharacter(EditedPiece):
     polygon: list[Point] = Field(min_length=4, max_length=4)
 
 
-class EditedLine(BaseModel):
+class EditedLine(EditedPiece):
     """A line as ``/recognition`` answers it, its `text` as it is to be.
 
     What `characters` stand for another text is moved to the new one.
     """
 
-    text: Text
-    confidence: Share = 1.0
     low_confidence: bool = False
     polygon: list[Point] = Field(min_length=3, max_length=10_000)
     baseline: Optional[list[Point]] = None
     characters: list[EditedCharacter] = Field(default=[], max_length=10_000)
+    alternatives: list[EditedPiece] = Field(default=[], max_length=100)
 
 
 class EditedPage(BaseModel):
     """A page as ``/recognition`` answers it, maybe with corrected texts."""
 
     image: Text = "page"
-    number: int = Field(1, ge=1, description="Page within the file")
+    page: Optional[int] = Field(None, ge=1, le=10**6, description="In a file of several")
     width: int = Field(ge=1, le=10**6)
     height: int = Field(ge=1, le=10**6)
+    file: Optional[int] = Field(None, ge=0, description="Which of the files sent along holds the "
+                                "page; by default that in its own place")
     lines: list[EditedLine] = Field(max_length=10_000)
 
 
@@ -92,11 +108,11 @@ def parse_pages(text):
     return pages
 
 
-def edited_reading(page):
-    """Return the `PageReading` of an `EditedPage`."""
+def edited_reading(page, source=None):
+    """Return the `PageReading` of an `EditedPage`, whose image `source` holds."""
     return PageReading(page.width, page.height, tuple(
         _line(line, number, (page.width, page.height))
-        for number, line in enumerate(page.lines)))
+        for number, line in enumerate(page.lines)), page.image, page.page, source)
 
 
 def _line(edited, order, size):
@@ -105,8 +121,9 @@ def _line(edited, order, size):
     except DataError as error:
         raise BadRequest(f"line {order + 1}: {error}") from None
     characters = _characters(line, edited)
-    return LineReading(line, edited.text, edited.confidence, edited.low_confidence,
-                       characters, _words(characters))
+    return LineReading(line, edited.text, edited.confidence, edited.low_confidence, characters,
+                       _words(characters),
+                       tuple(Alternative(a.text, a.confidence) for a in edited.alternatives))
 
 
 def _characters(line, edited):
@@ -171,77 +188,84 @@ def _words(characters):
     return tuple(words)
 
 
-def encoded(reading, name, format):
-    """Return a `PageReading` of the image `name` as a file's bytes; `format` as for `write`."""
-    return _WRITERS[format](reading, name).encode("utf-8", "xmlcharrefreplace")
-
-
-def write(pages, format):
-    """Write pages in a format.
+def write(readings, format):
+    """Write pages in an output format.
 
     Parameters
     ----------
-    pages : list of EditedPage
+    readings : list of PageReading
     format : str
-        Of `FORMATS`, but "table".
 
     Returns
     -------
     content : bytes
-        Of one page its file; of several, texts one behind the other, others as ZIP.
-    type : str
+        One file; a ZIP of several where a file of the format holds one page.
     ending : str
     """
-    files = [(stem + _ENDINGS[format], encoded(edited_reading(page), page.image, format))
-             for stem, page in zip(_stems(pages), pages)]
-    if len(files) == 1 or format in ("txt", "json"):
-        return b"".join(content for _, content in files), FORMATS[format], _ENDINGS[format]
-    return _zip(files), "application/zip", ".zip"
+    kind = open_format(format)
+    if kind.several or len(readings) == 1:
+        return _file(kind, readings), kind.ending
+    return _zip([(stem + kind.ending, _file(kind, [reading]))
+                 for stem, reading in zip(_stems(readings), readings)]), ".zip"
 
 
-def training_table(pages, greys):
+def _file(kind, readings):
+    out = io.BytesIO()
+    writer = kind(out)
+    for reading in readings:
+        writer.add(reading)
+        writer.pages += 1
+    writer.finish()
+    return out.getvalue()
+
+
+def training_table(readings):
     """Write lines as ``ocr train`` takes them: a table and a picture of each line.
 
     Parameters
     ----------
-    pages : list of EditedPage
-    greys : list of numpy.ndarray
-        Each page's image: uint8, (height, width).
+    readings : list of PageReading
+        With their images.
 
     Returns
     -------
-    bytes
+    content : bytes
         ZIP with ``lines.tsv`` (columns file and text) and ``lines/``.
+    ending : str
 
     Raises
     ------
     BadRequest
-        An image has another size than its page; no line holds text.
+        No line holds text.
+    DataError
+        An image cannot be read, or has another size than its page.
     """
+    from PIL import Image
+
     files, rows = [], []
-    for stem, page, grey in zip(_stems(pages), pages, greys):
-        if grey.shape[::-1] != (page.width, page.height):
-            raise BadRequest(f"{page.image}: the image has {grey.shape[1]} x {grey.shape[0]} "
-                             f"pixels, its page {page.width} x {page.height}")
-        for number, line in enumerate(edited_reading(page).lines, 1):
+    for stem, reading in zip(_stems(readings), readings):
+        grey = to_grey(reading.image())
+        for number, line in enumerate(reading.lines, 1):
             if line.text.strip():
-                name = f"lines/{stem}-{number:03}.png"
-                files.append((name, png(crop(grey, line.line))))
+                name, out = f"lines/{stem}-{number:03}.png", io.BytesIO()
+                Image.fromarray(np.ascontiguousarray(crop(grey, line.line))).save(out, "PNG")
+                files.append((name, out.getvalue()))
                 rows.append(f"{name}\t{line.text.strip()}\n")
     if not rows:
         raise BadRequest("no line holds text")
-    return _zip([("lines.tsv", ("file\ttext\n" + "".join(rows)).encode("utf-8")), *files])
+    table = ("file\ttext\n" + "".join(rows)).encode("utf-8")
+    return _zip([("lines.tsv", table), *files]), ".zip"
 
 
-def _stems(pages):
+def _stems(readings):
     """Return a file name without ending for each page, no two alike."""
     stems = []
-    for page in pages:
-        stem = re.sub(r"[^\w.-]+", "_", re.sub(r"\.\w{1,5}$", "", page.image)).strip("._")
-        stem = (stem or "page") + (f"-p{page.number}" if page.number > 1 else "")
+    for reading in readings:
+        stem = re.sub(r"[^\w.-]+", "_", os.path.splitext(reading.name)[0]).strip("._") or "page"
+        stem += f"-{reading.page}" if reading.page else ""
         unique, count = stem, 2
         while unique in stems:
-            unique, count = f"{stem}-{count}", count + 1
+            unique, count = f"{stem}_{count}", count + 1
         stems.append(unique)
     return stems
 

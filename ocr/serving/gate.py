@@ -18,7 +18,8 @@ _POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'se
 #: The page of /docs, which is FastAPI's, has its script and its styles in it.
 _DOCS_POLICY = _POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'").replace(
     "style-src 'self'", "style-src 'self' 'unsafe-inline'")
-_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"),
+            (b"cache-control", b"no-cache")]
 #: Where documents are sent, not images of a few megabytes.
 _LARGE = ("/jobs", "/export")
 

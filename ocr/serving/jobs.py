@@ -54,10 +54,10 @@ class Job:
     pages : int or None
         Known once the files have been opened.
     events : list of dict
-        In the order in which they happened. A page that was opened: ``page`` (from 0 through
-        all files), ``image``, ``number`` (within its file, from 1), ``width``, ``height`` and
-        its ``lines``' outlines. A line that was read: ``page``, ``line`` (from 0) and
-        ``reading``. A page that cannot be read: ``page``, ``image``, ``number``, ``error``.
+        In the order in which they happened. A page that was opened: ``at`` (from 0 through
+        all files), ``image``, ``page`` (in a file of several, from 1), ``width``, ``height``
+        and its ``lines``' outlines. A line that was read: ``at``, ``line`` (from 0) and
+        ``reading``. A page that cannot be read: ``at``, ``image``, ``page``, ``error``.
     """
 
     def __init__(self, owner, model=None, lines="auto", alternatives=0):
@@ -119,11 +119,11 @@ class Job:
         """Return the pages as far as they are read: as ``/recognition`` answers."""
         images = {}
         for event in self.events:
-            page = images.setdefault(event["page"], {"lines": {}})
+            page = images.setdefault(event["at"], {"lines": {}})
             if "line" in event:
                 page["lines"][event["line"]] = event["reading"]
             else:
-                page.update((k, v) for k, v in event.items() if k not in ("page", "lines"))
+                page.update((k, v) for k, v in event.items() if k not in ("at", "lines"))
         images = [images[place] for place in sorted(images)]
         for page in images:
             page["lines"] = [page["lines"][i] for i in sorted(page["lines"])]
@@ -255,7 +255,7 @@ class Jobs:
                 del self._running[job.id]
             if not task.cancelled() and task.exception():
                 log.error("job %s failed", job.id, exc_info=task.exception())
-                job.add(page=len(job.places), image=job.files[0][0], number=1,
+                job.add(at=len(job.places), image=job.files[0][0], page=None,
                         error="a fault of the service; its log says more")
             job.set(CANCELLED if task.cancelled() else DONE)
 
@@ -269,11 +269,12 @@ class Jobs:
             except OCRError as error:
                 job.places.append(_Place(name, 0, error))
         job.pages = len(job.places)
-        for page, place in enumerate(job.places):
-            where = {"page": page, "image": place.name, "number": place.index + 1}
+        for at, place in enumerate(job.places):
+            where = {"at": at, "image": place.name, "page": None}
             try:
                 if isinstance(place.document, OCRError):
                     raise place.document
+                where["page"] = place.document.number(place.index)
                 # Each page takes the version that is served when its turn comes.
                 with service.held(job.model) as (model, version):
                     await self._read_page(job, where, place, model, version)
@@ -298,8 +299,8 @@ class Jobs:
                 logits = await service.read_lines(model, version, line.arrays, patient=True)
                 [reading] = await service.in_thread(version.model.finish, [line], logits,
                                                     job.alternatives)
-                [value] = reading_to_dict(reading, place.name)["lines"]
-                job.add(page=where["page"], line=at, reading=value)
+                [value] = reading_to_dict(reading)["lines"]
+                job.add(at=where["at"], line=at, reading=value)
 
         tasks = [asyncio.ensure_future(read(at)) for at in range(len(opened.lines))]
         try:

@@ -5,6 +5,7 @@ import importlib.util
 import math
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +31,14 @@ class OpenPage:
     lines : list of TextLine
     arrays : list of numpy.ndarray
         The lines as the network sees them: float32, (H, W).
+    source : ocr.recognition.inputs.ImageSource or None
+        Where it comes from.
     """
 
     size: tuple
     lines: list
     arrays: list
+    source: Any = None
 
 
 class ServedRecogniser:
@@ -135,8 +139,10 @@ class ServedRecogniser:
         with self._lock:
             for page in pages:
                 part = logits[at:at + len(page.lines)]
-                readings.append(reader.assemble(page.size, page.lines, part))
+                reading, source = reader.assemble(page.size, page.lines, part), page.source
                 at += len(page.lines)
+                readings.append(reading if source is None else dataclasses.replace(
+                    reading, name=source.name, page=source.page, source=source))
         return readings
 
     def decode(self, logits, n_best=None):

@@ -22,6 +22,7 @@ def routes(service):
     from fastapi import APIRouter, Query, Request
     from starlette.responses import Response
 
+    formats = export.format_names()
     config, JSON, responses = service.config, schemas.json_response, schemas.responses
     router = APIRouter()
     Lines = Query("auto", description="one: each image is a line; find: it is a page, whose lines "
@@ -34,14 +35,14 @@ def routes(service):
     @router.post("/recognition", summary="Read images", tags=["Images"],
                  openapi_extra={"requestBody": schemas.FILES_BODY},
                  responses={200: {"model": schemas.Recognition,
-                                  "content": {"application/xml": {"schema": {"type": "string"}}},
-                                  "description": "Readings; XML when `format` asks for it"},
+                                  "content": schemas.FILE_CONTENT,
+                                  "description": "Readings; a file when `format` asks for it"},
                             **schemas.COMMON})
     async def recognition(
             request: Request, lines: Literal["auto", "one", "find"] = Lines,
             alternatives: int = Alternatives,
-            format: Literal["json", "alto", "page"] = Query(
-                "json", description="alto, page: XML, of one page"),
+            format: Literal[tuple(formats)] = Query(
+                "json", description="Another than json: a file, if all pages could be read"),
             model: Optional[str] = Model,
             version: Optional[int] = Query(None, ge=0, lt=2**63), name: Optional[str] = Name):
         with service.held(model, version) as (served, one):
@@ -61,14 +62,14 @@ def routes(service):
             if format == "json":
                 return await service.in_thread(lambda: tensors.to_json(
                     {"model": model.name, "version": version.number,
-                     "images": [_page(*one) for one in pages]}))
-            if len(pages) != 1:
-                raise BadRequest(f"format {format} is written for one page, not {len(pages)}")
-            [(name, _, page)] = pages
-            return await service.in_thread(export.encoded, page, name, format)
+                     "images": [_page(*one) for one in pages]})), ".json"
+            for *_, page in pages:
+                if isinstance(page, OCRError):
+                    raise page
+            return await service.in_thread(export.write, [page for *_, page in pages], format)
 
-        answer = await service.while_wanted(work(), request.receive)
-        return Response(answer, media_type=export.FORMATS[format])
+        answer, ending = await service.while_wanted(work(), request.receive)
+        return Response(answer, media_type=export.TYPES.get(ending))
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -129,28 +130,36 @@ def routes(service):
     @router.post("/export", summary="Write readings out, corrected ones too", tags=["Images"],
                  openapi_extra={"requestBody": schemas.EXPORT_BODY}, response_class=Response,
                  responses={200: schemas.EXPORT_ANSWER, **schemas.COMMON})
-    async def write(request: Request, format: Literal[tuple(export.FORMATS)] = Query(
-            "txt", description="table: a ZIP of line images and their texts to train on; it "
-                               "takes the pages' images as `files`, in order")):
+    async def write(request: Request, format: Literal[(*formats, export.TABLE)] = Query(
+            "text", description="table: a ZIP of line images and their texts to train on; it and "
+                                "pdf take the pages' images as `files`, in order")):
         async with uploads(request, config, fields=("pages",)) as (files, values):
             if not values["pages"]:
                 raise BadRequest("the field 'pages' is missing")
 
             def work():
                 pages = export.parse_pages(values["pages"])
-                if format != "table":
-                    return export.write(pages, format)
-                return export.training_table(pages, greys(pages)), "application/zip", ".zip"
+                readings = list(map(export.edited_reading, pages, sources(pages)))
+                if format == export.TABLE:
+                    return export.training_table(readings)
+                return export.write(readings, format)
 
-            def greys(pages):
-                if len(files) != len(pages):
-                    raise BadRequest(f"{len(pages)} pages need as many files, not {len(files)}")
-                for page, (name, file) in zip(pages, files):
-                    document = Document(file.read(), name, config.max_pixels)
-                    yield document.grey(min(page.number, len(document)) - 1)
+            def sources(pages):
+                documents = {}
+                for place, page in enumerate(pages):
+                    at = place if page.file is None else page.file
+                    if at >= len(files):
+                        yield None
+                        continue
+                    if at not in documents:
+                        name, file = files[at]
+                        documents[at] = Document(file.read(), name, config.max_pixels)
+                    if (page.page or 1) > len(documents[at]):
+                        raise BadRequest(f"{documents[at].name}: has no page {page.page}")
+                    yield documents[at].sources[(page.page or 1) - 1]
 
-            content, kind, ending = await service.until_cut(service.in_thread(work))
-        return Response(content, media_type=kind, headers={
+            content, ending = await service.until_cut(service.in_thread(work))
+        return Response(content, media_type=export.TYPES.get(ending), headers={
             "Content-Disposition": f'attachment; filename="ocr{ending}"'})
 
     return router
@@ -159,6 +168,5 @@ def routes(service):
 def _page(name, number, page):
     """Return what stands for a page in the answer of ``/recognition``."""
     if isinstance(page, OCRError):
-        return {"image": name, "number": number, "error": str(page)}
-    told = reading_to_dict(page, name)
-    return {"number": number, **{key: told[key] for key in told if key != "page"}}
+        return {"image": name, "page": number, "error": str(page)}
+    return reading_to_dict(page)

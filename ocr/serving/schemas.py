@@ -5,12 +5,13 @@ from typing import Any, Optional, Union
 from pydantic import BaseModel, Field, RootModel
 from starlette.responses import JSONResponse
 
-from .export import FORMATS
+from .export import TYPES
 from .tensors import to_json
 
 __all__ = ["Error", "Models", "ModelStatus", "ModelMetadata", "AnyPredictions", "Recognition",
            "Job", "JobList", "JobResult", "News", "Health", "Info", "PREDICT_BODY", "FILES_BODY",
-           "EXPORT_BODY", "EXPORT_ANSWER", "COMMON", "responses", "json_response", "note"]
+           "EXPORT_BODY", "EXPORT_ANSWER", "FILE_CONTENT", "COMMON", "responses", "json_response",
+           "note"]
 
 
 class json_response(JSONResponse):
@@ -153,7 +154,7 @@ class Line(BaseModel):
 
 class Page(BaseModel):
     image: str = Field(description="The file's name")
-    number: int = Field(description="Page of the file, from 1")
+    page: Optional[int] = Field(description="Of a file with several, from 1")
     width: int
     height: int
     text: str
@@ -164,7 +165,7 @@ class Unread(BaseModel):
     """A page that could not be read, where others could."""
 
     image: str
-    number: int
+    page: Optional[int]
     error: str
 
 
@@ -199,7 +200,8 @@ class JobResult(Job):
 
 class News(Job):
     """What happened in a job: pages opened (with the outlines of their `lines`), lines read
-    (`page`, `line`, `reading`), pages that cannot be read (`error`)."""
+    (`line`, `reading`), pages that cannot be read (`error`); `at` is a page's place in the job.
+    """
 
     events: list[dict[str, Any]]
     next: int = Field(description="`after` of the next question")
@@ -275,6 +277,6 @@ EXPORT_BODY = {"required": True, "content": {"multipart/form-data": {"schema": {
         "pages": {"type": "string", "description": "JSON: a page as /recognition answers it, or "
                                                    "a list, the texts as they are to be"},
         "files": _FILES}}}}}
-EXPORT_ANSWER = {"content": {kind.partition(";")[0]: {"schema": {"type": "string"}}
-                             for kind in FORMATS.values()},
-                 "description": "The file"}
+FILE_CONTENT = {kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+                for kind in TYPES.values() if kind != "application/json"}
+EXPORT_ANSWER = {"content": FILE_CONTENT, "description": "The file"}

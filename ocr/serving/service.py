@@ -1,6 +1,7 @@
 """The service without its addresses: from images to readings, in time or not at all."""
 
 import asyncio
+import dataclasses
 import logging
 import math
 import time
@@ -238,8 +239,8 @@ class Service:
 
         Returns
         -------
-        list of (str, int, PageReading or ServiceError)
-            Name and number of the page in its file, from 1, for each page in order.
+        list of (str, int or None, PageReading or ServiceError)
+            Name, and number of the page in a file of several, for each page in order.
         """
         pages, count = [], 0
         for name, data in files:
@@ -247,7 +248,7 @@ class Service:
                 document = await self.in_thread(Document, data, name, self.config.max_pixels)
                 self.check_pages(len(pages) + len(document), self.config.max_files)
             except OCRError as error:
-                pages.append((name, 1, error))
+                pages.append((name, None, error))
                 continue
             for index in range(len(document)):
                 # One after the other: an image takes memory while it is unpacked.
@@ -258,7 +259,7 @@ class Service:
                     count += len(page.arrays)
                 except OCRError as error:
                     page = error
-                pages.append((name, index + 1, page))
+                pages.append((name, document.number(index), page))
         good = [page for _, _, page in pages if not isinstance(page, OCRError)]
         read = ()
         if good:
@@ -271,7 +272,8 @@ class Service:
     @staticmethod
     def open_page(model, document, index, lines):
         """Unpack a page of a `Document` and find its lines; returns an `OpenPage`."""
-        return model.open_page(document.grey(index), lines)
+        return dataclasses.replace(model.open_page(document.grey(index), lines),
+                                   source=document.sources[index])
 
     @staticmethod
     def check_pages(pages, most):

@@ -113,14 +113,33 @@ class Browser:
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(p) for p in paths])
 
     def press(self, key, modifiers=0):
-        """Press and release a key, by its DOM name."""
-        code = {"Enter": 13, "Escape": 27, "Home": 36, "End": 35, "ArrowUp": 38,
-                "ArrowDown": 40, "Tab": 9}[key]
+        """Press and release a key, by its DOM name; modifiers: 1 for Alt, 8 for Shift."""
+        name = f"Digit{key}" if key.isdigit() else f"Key{key.upper()}" if len(key) == 1 else key
+        number = {"Enter": 13, "PageUp": 33, "PageDown": 34, "ArrowUp": 38, "ArrowDown": 40,
+                  "Tab": 9, "F2": 113}.get(key) or ord(key.upper())
         more = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
-                      windowsVirtualKeyCode=code, modifiers=modifiers,
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=name,
+                      windowsVirtualKeyCode=number, modifiers=modifiers,
                       **(more if kind == "keyDown" else {}))
+
+    def type(self, text):
+        """Put text in at the caret."""
+        self.call("Input.insertText", text=text)
+
+    def drag(self, x, y, *to):
+        """Press the mouse at a place, move it (nowhere: a click), and let it go."""
+        def mouse(kind, x, y, buttons):
+            self.call("Input.dispatchMouseEvent", type=kind, x=float(x), y=float(y),
+                      button="left", buttons=buttons, clickCount=1)
+
+        mouse("mouseMoved", x, y, 0)
+        mouse("mousePressed", x, y, 1)
+        if to:
+            mouse("mouseMoved", (x + to[0]) / 2, (y + to[1]) / 2, 1)
+            mouse("mouseMoved", *to, 1)
+            x, y = to
+        mouse("mouseReleased", x, y, 0)
 
     def screenshot(self, path, full=False):
         """Write what is seen as PNG."""

@@ -56,13 +56,13 @@ def test_files_of_several_pages_are_read_line_by_line(shared):
     path = answer.headers["location"]
     events = follow(shared, path)
     opened = [e for e in events if "lines" in e]
-    assert [(e["page"], e["image"], e["number"]) for e in opened] == [
-        (0, "a.png", 1), (1, "b.tiff", 1), (2, "b.tiff", 2)]
+    assert [(e["at"], e["image"], e["page"]) for e in opened] == [
+        (0, "a.png", None), (1, "b.tiff", 1), (2, "b.tiff", 2)]
     assert [len(e["lines"]) for e in opened] == [1, 1, 1]
-    assert {e["page"]: e["reading"]["text"] for e in events if "line" in e} == {
+    assert {e["at"]: e["reading"]["text"] for e in events if "line" in e} == {
         0: "first", 1: "two", 2: "three"}
     [failed] = [e for e in events if "error" in e]
-    assert failed["page"] == 3 and "c.png: not an image" in failed["error"]
+    assert failed["at"] == 3 and "c.png: not an image" in failed["error"]
     result = shared.get(path).json
     schemas.JobResult.model_validate(result)
     assert [page.get("text") for page in result["images"]] == ["first", "two", "three", None]
@@ -86,7 +86,7 @@ def test_pdf(shared):
     pytest.importorskip("pypdfium2")
     path = submit(shared, ("a.pdf", pdf("first", "second"))).headers["location"]
     events = follow(shared, path)
-    assert {e["page"]: e["reading"]["text"] for e in events if "line" in e} == {
+    assert {e["at"]: e["reading"]["text"] for e in events if "line" in e} == {
         0: "first", 1: "second"}
     raw = shared.send("POST", "/jobs?lines=one&name=b.pdf", pdf("raw"),
                       {"Content-Type": "application/pdf"})

@@ -1,57 +1,119 @@
-"use strict";
+// The page: documents, one page of them on the screen, what is taken away.
+import { forget, follow, Gone, picture, send, submit, write } from "./api.js";
+import { $, element, plural } from "./dom.js";
+import { LineList, textOf } from "./lines.js";
+import * as store from "./store.js";
+import { Viewer } from "./viewer.js";
 
-const $ = id => document.getElementById(id);
-const SVG = "http://www.w3.org/2000/svg";
-const ALTERNATIVES = 4, RETRIES = 3;
+const ALTERNATIVES = 5;
+const LABELS = { text: "Text", json: "JSON", alto: "ALTO", page: "PAGE", hocr: "hOCR", pdf: "PDF", tsv: "TSV",
+                 table: "Training lines" };
+// Formats that hold the image.
+const WITH_FILES = ["table", "pdf"];
 
-// What is on the screen: the file that was sent, the answer, the texts as chosen.
-let limits = null, sent = null, page = null, texts = [], running = null;
+// {id, name, state, pages: [{image, page, width, height, lines, error}]}; lines are
+// {box, polygon, baseline, reading, text (when edited), checked}.
+let documents = [], limits = null, at = { document: null, page: 0 };
+const urls = new Map();
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key in made && key !== "list") made[key] = value;
-    else made.setAttribute(key, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-function say(text) { $("status").textContent = text; }
+const viewer = new Viewer(index => list.focus(index));
+const list = new LineList({
+  choose: index => viewer.choose(index),
+  caret: character => viewer.spot(character),
+  change: index => {
+    viewer.mark(index);
+    if (!store.saveEdits(at.document)) complain("This browser has no room left: edits are not kept.");
+    tell();
+  },
+});
 
 function complain(text) {
   $("error").textContent = text;
   $("error").hidden = !text;
 }
 
-function plural(count, word) { return `${count} ${word}${count === 1 ? "" : "s"}`; }
+const page = () => at.document?.pages[at.page];
+const places = () => documents.flatMap(document =>
+  (document.pages.length ? document.pages : [null]).map((_, number) => ({ document, page: number })));
+const place = () => places().findIndex(p => p.document === at.document && p.page === at.page);
 
-// -- sending -------------------------------------------------------------------------------
+// -- what is on the screen -----------------------------------------------------------------
 
-async function loadInfo() {
-  try {
-    const answer = await fetch("info");
-    limits = await answer.json();
-  } catch {
-    complain("The service does not answer.");
-    return;
+function tell(text = "") {
+  const document = at.document, one = page();
+  $("work").hidden = !documents.length;
+  window.document.body.classList.toggle("has-work", !!documents.length);
+  if (!document) return;
+  const all = places(), index = place();
+  $("page").replaceChildren(...all.map(({ document, page }, i) => {
+    const one = document.pages[page], lines = one?.lines ?? [];
+    const read = lines.filter(line => line.reading).length, checked = lines.filter(line => line.checked).length;
+    const state = one?.error ? "not read" : !one?.lines ? document.state
+      : read < lines.length ? `${read}/${lines.length}` : checked ? `✓ ${checked}/${lines.length}` : plural(read, "line");
+    return element("option", { value: String(i), selected: i === index },
+      `${document.name}${document.pages.length > 1 ? ` · ${page + 1}` : ""} – ${state}`);
+  }));
+  $("before").disabled = index <= 0;
+  $("next").disabled = index >= all.length - 1;
+  $("scope-label").hidden = all.length < 2;
+  const busy = documents.some(d => d.state !== "done");
+  window.document.body.classList.toggle("busy", busy);
+  $("status").textContent = text || (one?.error ? "" : one?.lines ? list.summary() : document.state);
+  const count = exported("table").reduce((sum, one) => sum + one.lines.length, 0);
+  for (const button of $("formats").children) {
+    button.disabled = button.dataset.format === "table" ? !count : !exported(button.dataset.format).length;
+    if (button.dataset.format === "table") button.textContent = `${LABELS.table} (${count})`;
   }
-  for (const model of limits.models)
-    $("model").append(element("option", { value: model.name },
-                              `${model.name} (version ${model.version})`));
-  if (!limits.finds_lines) $("lines").value = "one";
-  for (const option of $("lines").options)
-    option.disabled = !limits.finds_lines && option.value !== "one";
-  $("limits").textContent = `${limits.formats.join(", ")}; up to ` +
-    `${Math.floor(limits.max_bytes / 2 ** 20)} MiB. Nothing is kept.`;
-  const broken = limits.models.filter(m => Object.keys(m.failed).length);
-  $("served").textContent = broken.length
-    ? `A version cannot be loaded: ${broken.map(m => m.name).join(", ")}.` : "";
+  $("copy").disabled = !exported("text").length;
 }
 
-// Photos of more than the service takes are made smaller here.
+function show(document, number, line = 0) {
+  at = { document, page: number };
+  localStorage.setItem("ocr:at", JSON.stringify([document.id, number]));
+  const one = page(), lines = one?.lines ?? [];
+  const shown = { image: document.name, width: 1, height: 1, ...one, lines };
+  const id = `${document.id}/${number}`;
+  list.show(one?.lines ? one : shown, urls.get(id));
+  viewer.show(one?.lines ? one : shown, urls.get(id));
+  $("work").classList.toggle("wide", !!one?.lines && one.width > 3 * one.height);
+  $("nothing").hidden = !!lines.length;
+  $("nothing").textContent = one?.error ?? (one?.lines ? "No lines of text were found." : "Waiting to be read …");
+  tell();
+  if (one?.lines) showPicture(document, number, id);
+  if (lines.length && line >= 0) list.choose(line);
+}
+
+async function showPicture(document, number, id) {
+  if (!urls.has(id)) {
+    let blob = await store.get("pictures", [document.id, number]);
+    if (!blob)
+      try {
+        blob = await picture(document.job, number);
+        store.put("pictures", [document.id, number], blob);
+      } catch (error) {
+        complain(error instanceof Gone ? "The service no longer has this page's image." : error.message);
+        return;
+      }
+    urls.set(id, URL.createObjectURL(blob));
+  }
+  if (at.document === document && at.page === number) {
+    viewer.picture(urls.get(id));
+    list.picture(urls.get(id));
+  }
+}
+
+const step = by => {
+  const next = places()[place() + by];
+  if (next) {
+    show(next.document, next.page);
+    list.focus(0);
+  }
+};
+
+// -- reading -------------------------------------------------------------------------------
+
+// Photos of more pixels than the service takes are made smaller here.
 async function fitting(file) {
-  if (!limits) return file;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -59,191 +121,179 @@ async function fitting(file) {
     return file;
   }
   const pixels = bitmap.width * bitmap.height;
-  // Room is left for the form around the file.
-  if (file.size < limits.max_bytes - 2000 && pixels <= limits.max_pixels) return file;
+  if (file.size < limits.max_job_bytes - 2000 && pixels <= limits.max_pixels) return file;
   const scale = Math.min(1, Math.sqrt(Math.min(limits.max_pixels, 12e6) / pixels));
   const canvas = element("canvas", { width: Math.floor(bitmap.width * scale),
                                      height: Math.floor(bitmap.height * scale) });
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   const blob = await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.9));
-  return blob ? new File([blob], file.name.replace(/\.\w+$/, "") + ".jpg",
-                         { type: "image/jpeg" }) : file;
-}
-
-async function post(file, format, signal) {
-  const query = new URLSearchParams({ lines: $("lines").value, format,
-                                      alternatives: String(ALTERNATIVES) });
-  if ($("model").value) query.set("model", $("model").value);
-  for (let attempt = 0; ; attempt++) {
-    const form = new FormData();
-    form.append("files", file, file.name || "image");
-    const answer = await fetch(`recognition?${query}`, { method: "POST", body: form, signal });
-    if (answer.ok) return answer;
-    const busy = answer.status === 429 || answer.status === 503;
-    if (!busy || attempt >= RETRIES) {
-      let message = `The service answered ${answer.status}.`;
-      try { message = (await answer.json()).error; } catch { /* not JSON: a proxy's page */ }
-      throw new Error(message);
-    }
-    say("The service is busy; trying again …");
-    const seconds = Number(answer.headers.get("Retry-After")) || 1;
-    await new Promise(done => setTimeout(done, 1000 * seconds));
-  }
+  return blob ? new File([blob], file.name.replace(/\.\w+$/, "") + ".jpg", { type: "image/jpeg" }) : file;
 }
 
 async function read(files) {
-  const images = [...files].filter(f => f.type.startsWith("image/") || /\.\w+$/.test(f.name));
-  if (!images.length) return;
-  running?.abort();
-  const mine = running = new AbortController();
-  document.body.classList.add("busy", "has-work");
   complain("");
-  say(`Reading ${images[0].name || "the image"} …`);
+  const fresh = [...files].map(file => ({ id: `${Date.now()}-${Math.random().toString(36).slice(2)}`,
+                                          name: file.name || "image", state: "sending", pages: [] }));
+  documents.push(...fresh);
+  if (fresh.length) {
+    show(fresh[0], 0);
+    // On a phone the way to it would be long.
+    $("pages").scrollIntoView({ block: "nearest" });
+  }
+  for (const [number, document] of fresh.entries()) await start(document, files[number]);
+}
+
+async function start(document, file) {
   try {
-    const file = await fitting(images[0]);
-    const begun = performance.now();
-    const answer = await (await post(file, "json", mine.signal)).json();
-    if (mine.signal.aborted) return;
-    sent = file;
-    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-    await show(answer.images[0], file);
-    const low = page.lines.filter(line => line.low_confidence).length;
-    say((page.lines.length ? `${plural(page.lines.length, "line")} in ${seconds} s`
-                           : "No lines of text were found") +
-        (low ? `, ${low} of low confidence` : "") +
-        (images.length > 1 ? `; only the first of ${images.length} images was read` : "") + ".");
+    const sent = await fitting(file);
+    store.put("files", document.id, sent);
+    keep(document);
+    const options = { lines: $("lines").value, alternatives: ALTERNATIVES };
+    if ($("model").value) options.model = $("model").value;
+    const job = await submit(sent, options, () => tell("The service is busy; trying again …"));
+    Object.assign(document, { job: job.id, state: job.state });
+    await keep(document);
+    watch(document);
   } catch (error) {
-    if (error.name === "AbortError") return;
-    say("");
-    complain(error instanceof TypeError ? "The service does not answer." : error.message);
-  } finally {
-    if (running === mine) document.body.classList.remove("busy");
+    failed(document, error);
   }
 }
 
-// -- showing -------------------------------------------------------------------------------
+function failed(document, error) {
+  complain(`${document.name}: ${error.message}`);
+  if (!document.pages.length) drop(document);
+  else document.state = "done";
+  tell();
+}
 
-function show(answer, file) {
-  page = answer;
-  texts = page.lines.map(line => line.text);
-  const image = $("image"), frame = $("frame"), overlay = $("overlay");
-  if (image.src) URL.revokeObjectURL(image.src);
-  frame.classList.remove("bare");
-  image.alt = `${page.image}, ${plural(page.lines.length, "line")}`;
-  overlay.setAttribute("viewBox", `0 0 ${page.width} ${page.height}`);
-  overlay.replaceChildren(...page.lines.map((line, index) => {
-    const outline = document.createElementNS(SVG, "polygon");
-    outline.setAttribute("points", line.polygon.map(p => p.join(",")).join(" "));
-    outline.classList.toggle("low", line.low_confidence);
-    outline.addEventListener("click", () => choose(index, true));
-    return outline;
-  }));
-  $("list").replaceChildren(...page.lines.map(row));
-  if (page.lines.length) $("list").firstChild.tabIndex = 0;
-  $("work").classList.toggle("wide", page.width > 3 * page.height);
-  $("work").hidden = false;
-  for (const button of document.querySelectorAll(".bar button")) button.disabled = !page.lines.length;
-  return new Promise(done => {
-    image.onload = done;
-    // TIFF, mostly, which browsers do not show: the outlines still tell.
-    image.onerror = () => { frame.classList.add("bare"); done(); };
-    image.src = URL.createObjectURL(file);
+// The readings; what is typed is kept apart from them.
+const keep = document => store.put("documents", document.id, {
+  ...document, pages: document.pages.map(one => one.lines
+    ? { ...one, lines: one.lines.map(({ text, checked, ...line }) => line) } : one) });
+
+function watch(document) {
+  let before = performance.now();
+  follow(document.job, news => {
+    if (!documents.includes(document)) return;
+    document.state = news.state === "cancelled" ? "done" : news.state;
+    const first = news.events.length && !document.pages.length;
+    for (const event of news.events) take(document, event);
+    if (at.document === document && (first || !$("list").children.length)) show(document, at.page);
+    // Readings are large: not after every line.
+    if (document.state === "done" || performance.now() - before > 2000) {
+      before = performance.now();
+      keep(document);
+    }
+    tell();
+  }, error => tell(error.message)).then(state => {
+    if (state === "cancelled") complain(`${document.name}: the service stopped before all was read.`);
+  }, error => {
+    if (!documents.includes(document)) return;
+    document.state = "done";
+    failed(document, error instanceof Gone ? new Error("the service no longer knows it; read it again.") : error);
+    keep(document);
   });
 }
 
-function row(line, index) {
-  const text = element("span", { className: "text" });
-  fill(text, line);
-  const share = Math.round(100 * line.confidence);
-  const item = element("li", { tabIndex: -1, className: line.low_confidence ? "low" : "" },
-    element("span", { className: "number" }, String(index + 1)), text,
-    element("span", { className: "share",
-                      title: `Confidence of the line ${share}%` },
-            `${share}%${line.low_confidence ? " ⚠ check" : ""}`));
-  item.setAttribute("aria-label", `Line ${index + 1}: ${line.text || "nothing"}, ` +
-    `confidence ${share}%${line.low_confidence ? ", low" : ""}`);
-  item.addEventListener("click", event => {
-    if (!event.target.closest("button")) choose(index, false);
-  });
-  item.addEventListener("focus", () => choose(index, false));
-  if (line.alternatives.length) {
-    const others = element("ul", { className: "others", hidden: true },
-      ...[{ text: line.text, confidence: line.confidence }, ...line.alternatives].map(other =>
-        element("li", {}, alternative(other, index))));
-    const more = element("button", { type: "button", className: "more", tabIndex: -1 },
-                         plural(line.alternatives.length, "alternative"));
-    more.setAttribute("aria-expanded", "false");
-    more.addEventListener("click", () => {
-      others.hidden = !others.hidden;
-      more.setAttribute("aria-expanded", String(!others.hidden));
-    });
-    item.append(more, others);
-  }
-  return item;
-}
-
-function alternative(other, index) {
-  const button = element("button", { type: "button" }, other.text || "(nothing)",
-                         element("small", {}, `${Math.round(100 * other.confidence)}%`));
-  button.addEventListener("click", () => {
-    const item = $("list").children[index], line = page.lines[index];
-    texts[index] = other.text;
-    fill(item.querySelector(".text"),
-         other.text === line.text ? line : { text: other.text, characters: [] });
-    item.setAttribute("aria-label", `Line ${index + 1}: ${other.text}`);
-    say(`Line ${index + 1} is now: ${other.text}`);
-  });
-  return button;
-}
-
-// Characters by classes of confidence: colour and the kind of underline say the same.
-function fill(target, line) {
-  if (!line.text) {
-    target.replaceChildren(element("span", { className: "blank" }, "nothing read"));
-    return;
-  }
-  if (!line.characters.length) {
-    target.replaceChildren(line.text);
-    return;
-  }
-  target.replaceChildren(...line.characters.map(character => {
-    const c = character.confidence, share = `${Math.round(100 * c)}%`;
-    const span = element("span", {
-      className: c < 0.5 ? "c0" : c < 0.7 ? "c1" : c < 0.9 ? "c2" : "c3",
-      title: `${character.text === " " ? "space" : character.text} ${share}` }, character.text);
-    span.addEventListener("mouseenter", () => spot(character));
-    span.addEventListener("mouseleave", () => spot(null));
-    return span;
-  }));
-}
-
-function spot(character) {
-  $("overlay").querySelector(".spot")?.remove();
-  if (!character) return;
-  const mark = document.createElementNS(SVG, "polygon");
-  mark.classList.add("spot");
-  mark.setAttribute("points", character.polygon.map(p => p.join(",")).join(" "));
-  $("overlay").append(mark);
-}
-
-function choose(index, focus) {
-  const items = [...$("list").children], outlines = [...$("overlay").children];
-  items.forEach((item, i) => {
-    item.classList.toggle("on", i === index);
-    item.tabIndex = i === index ? 0 : -1;
-    for (const button of item.querySelectorAll(".more")) button.tabIndex = item.tabIndex;
-  });
-  outlines.forEach((outline, i) => outline.classList.toggle("on", i === index));
-  if (focus) {
-    items[index].focus({ preventScroll: true });
-    items[index].scrollIntoView({ block: "nearest" });
+// Events may come twice, after a reload: what is there already stays.
+function take(document, event) {
+  const one = document.pages[event.at] ??= { image: event.image, page: event.page };
+  if (event.error) {
+    one.error = event.error;
+    if (document.pages.length === 1) complain(event.error);
+  } else if (event.lines) {
+    Object.assign(one, { width: event.width, height: event.height });
+    if (!one.lines) {
+      one.lines = event.lines;
+      // After a reload what was typed is known before the lines are.
+      store.loadEdits(document);
+      keep(document);
+    }
+    if (at.document === document && at.page === event.at && !$("list").children.length) show(document, event.at);
+  } else if (one.lines && !one.lines[event.line].reading) {
+    one.lines[event.line].reading = event.reading;
+    if (at.document === document && at.page === event.at && list.page === one) {
+      list.update(event.line);
+      viewer.mark(event.line);
+    }
   }
 }
+
+function drop(document) {
+  const index = documents.indexOf(document);
+  documents.splice(index, 1);
+  store.remove(document);
+  for (const id of [...urls.keys()].filter(id => id.startsWith(`${document.id}/`))) {
+    URL.revokeObjectURL(urls.get(id));
+    urls.delete(id);
+  }
+  if (at.document !== document) return tell();
+  const next = documents[Math.min(index, documents.length - 1)];
+  if (next) show(next, 0);
+  else {
+    at = { document: null, page: 0 };
+    tell();
+  }
+}
+
+const edited = document => document.pages.some(one => one.lines?.some(line => line.checked));
+const sure = (document, what) => !edited(document) || confirm(`${what}? What you checked or wrote there is lost.`);
+
+$("remove").addEventListener("click", () => {
+  const document = at.document;
+  if (!sure(document, `Remove ${document.name}`)) return;
+  if (document.job) forget(document.job);
+  drop(document);
+});
+$("again").addEventListener("click", async () => {
+  const document = at.document, file = await store.get("files", document.id);
+  if (!file) return complain("The file is no longer here; choose it again.");
+  if (!sure(document, `Read ${document.name} again`)) return;
+  if (document.job) forget(document.job);
+  drop(document);
+  read([file]);
+});
 
 // -- taking away ---------------------------------------------------------------------------
 
+function exported(format) {
+  const chosen = $("scope").value === "all" ? places() : [at], ids = [];
+  return chosen.flatMap(({ document, page }) => {
+    const one = document?.pages[page];
+    if (!one?.lines || one.error) return [];
+    const lines = one.lines.filter(line => line.reading && (format !== "table" || line.checked && textOf(line).trim()));
+    if (format === "table" && !lines.length) return [];
+    if (!ids.includes(document.id)) ids.push(document.id);
+    return [{ image: one.image, page: one.page, width: one.width, height: one.height,
+              document: document.id, file: ids.indexOf(document.id),
+              lines: lines.map(line => ({
+                ...line.reading, polygon: line.polygon, baseline: line.baseline, text: textOf(line),
+                ...line.checked ? { confidence: 1, low_confidence: false, alternatives: [] } : {} })) }];
+  });
+}
+
+async function download(format) {
+  complain("");
+  try {
+    const pages = exported(format), files = [];
+    if (WITH_FILES.includes(format))
+      for (const id of new Set(pages.map(one => one.document))) files.push(await store.get("files", id));
+    const answer = await write(pages, files, format);
+    const ending = /filename="ocr([^"]*)"/.exec(answer.headers.get("Content-Disposition"))?.[1] ?? "";
+    // ALTO and PAGE end alike.
+    const kind = format === "table" ? "-lines" : ending === ".xml" ? `.${format}` : "";
+    const name = at.document.name.replace(/\.\w+$/, "") + kind + ending;
+    const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    tell(`${name} was handed to the browser.`);
+  } catch (error) {
+    complain(error.message);
+  }
+}
+
 async function copy() {
-  const text = texts.join("\n");
+  const lines = exported("text").flatMap(one => one.lines.map(line => line.text)), text = lines.join("\n");
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -255,44 +305,29 @@ async function copy() {
     area.remove();
     $("copy").focus();
   }
-  say(`Copied ${plural(texts.length, "line")}.`);
+  tell(`Copied ${plural(lines.length, "line")}.`);
 }
 
-function save(content, type, ending) {
-  const name = page.image.replace(/\.\w+$/, "") + ending;
-  const link = element("a", { href: URL.createObjectURL(new Blob([content], { type })),
-                              download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  say(`${name} was handed to the browser.`);
-}
-
-async function download(format) {
-  complain("");
-  try {
-    if (format === "text") save(texts.join("\n") + "\n", "text/plain;charset=utf-8", ".txt");
-    else if (format === "json")
-      save(JSON.stringify(page, null, 2) + "\n", "application/json", ".json");
-    else save(await (await post(sent, format)).text(), "application/xml", `.${format}.xml`);
-  } catch (error) {
-    complain(error.message);
-  }
-}
+$("copy").addEventListener("click", copy);
+$("scope").addEventListener("change", () => tell());
 
 // -- wiring --------------------------------------------------------------------------------
 
 for (const id of ["file", "photo"])
   $(id).addEventListener("change", event => {
-    read(event.target.files);
+    read([...event.target.files]);
     // So that the same file can be chosen again.
     event.target.value = "";
   });
-for (const id of ["model", "lines"])
-  $(id).addEventListener("change", () => { if (sent) read([sent]); });
+$("page").addEventListener("change", event => {
+  const { document, page } = places()[Number(event.target.value)];
+  show(document, page);
+});
+$("before").addEventListener("click", () => step(-1));
+$("next").addEventListener("click", () => step(1));
 $("options").addEventListener("submit", event => event.preventDefault());
-$("copy").addEventListener("click", copy);
-for (const button of document.querySelectorAll("[data-format]"))
-  button.addEventListener("click", () => download(button.dataset.format));
+for (const id of ["model", "lines"])
+  $(id).addEventListener("change", () => localStorage.setItem(`ocr:${id}`, $(id).value));
 
 let depth = 0;
 const over = on => $("drop").classList.toggle("over", on);
@@ -303,22 +338,63 @@ document.addEventListener("drop", event => {
   event.preventDefault();
   depth = 0;
   over(false);
-  read(event.dataTransfer.files);
+  read([...event.dataTransfer.files]);
 });
-document.addEventListener("paste", event => read(event.clipboardData.files));
-
-$("list").addEventListener("keydown", event => {
-  const items = [...$("list").children], at = items.indexOf(event.target.closest("#list > li"));
-  const step = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
-  if (step !== undefined) {
+document.addEventListener("paste", event => {
+  if (event.clipboardData.files.length) {
     event.preventDefault();
-    choose(Math.min(Math.max(step, 0), items.length - 1), true);
-  } else if ((event.key === "Enter" || event.key === " ") && event.target === items[at]) {
-    event.preventDefault();
-    items[at].querySelector(".more")?.click();
-  } else if (event.key === "Escape") {
-    items[at].focus();
+    read([...event.clipboardData.files]);
   }
 });
+document.addEventListener("keydown", event => {
+  const does = event.key === "F2" ? () => list.page && (list.unsure() || tell("No unsure character is left on this page."))
+    : !event.altKey ? null
+    : { PageDown: () => step(1), PageUp: () => step(-1), KeyB: () => viewer.boxes(),
+        Equal: () => $("in").click(), Minus: () => $("out").click(), NumpadAdd: () => $("in").click(),
+        NumpadSubtract: () => $("out").click() }[event.code];
+  if (!does) return;
+  event.preventDefault();
+  does();
+});
 
-loadInfo();
+async function begin() {
+  try {
+    limits = await (await send("info")).json();
+  } catch (error) {
+    complain(error.message);
+    return;
+  }
+  for (const model of limits.models)
+    $("model").append(element("option", { value: model.name }, `${model.name} (version ${model.version})`));
+  for (const id of ["model", "lines"]) {
+    const kept = localStorage.getItem(`ocr:${id}`);
+    if ([...$(id).options].some(option => option.value === kept)) $(id).value = kept;
+  }
+  if (!limits.finds_lines) $("lines").value = "one";
+  for (const option of $("lines").options) option.disabled = !limits.finds_lines && option.value !== "one";
+  $("limits").textContent = `${limits.formats.join(", ")}; up to ${Math.floor(limits.max_job_bytes / 2 ** 20)} MiB. ` +
+    "The service forgets them in a while; this browser keeps them until you remove them.";
+  const broken = limits.models.filter(m => Object.keys(m.failed).length);
+  $("served").textContent = broken.length ? `A version cannot be loaded: ${broken.map(m => m.name).join(", ")}.` : "";
+  $("formats").replaceChildren(...limits.exports.map(format => {
+    const button = element("button", { type: "button", title: format === "table"
+      ? "The lines that you checked, as a table with their images, for ocr train" : `Save as ${LABELS[format] ?? format}` },
+      LABELS[format] ?? format);
+    button.dataset.format = format;
+    button.addEventListener("click", () => download(format));
+    return button;
+  }));
+  documents = await store.documents();
+  for (const document of documents) {
+    store.loadEdits(document);
+    if (document.state === "done") continue;
+    if (document.job) watch(document);
+    else store.get("files", document.id).then(file => file ? start(document, file) : drop(document));
+  }
+  const [id, number] = JSON.parse(localStorage.getItem("ocr:at") ?? "[null, 0]");
+  const last = documents.find(document => document.id === id) ?? documents[0];
+  if (last) show(last, last === documents.find(d => d.id === id) && last.pages[number] ? number : 0, -1);
+  document.body.classList.add("ready");
+}
+
+begin();
