@@ -67,6 +67,7 @@ def test_the_command_tells_in_one_line_what_is_wrong(tmp_path, capsys, monkeypat
     assert main(["serve", "--model", f"a={tmp_path / 'x.onnx'}"]) == 2
     assert "x.onnx" in capsys.readouterr().err
     assert main(["serve", "--model", "nothing"]) == 2 and "shipped: " in capsys.readouterr().err
+    assert main(["serve", "--model", "a="]) == 2 and "NAME=PATH" in capsys.readouterr().err
 
     def none():
         raise MissingDataError("no trained model comes with this installation")

@@ -44,10 +44,8 @@ def _model(text):
     if not equals:
         path = model_file(text)
         name = os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
-    if not name or not path or not equals and not os.path.exists(path):
-        raise argparse.ArgumentTypeError(
-            f"expected NAME=PATH, PATH or the name of a shipped model "
-            f"({', '.join(shipped.list_shipped())}), not {text!r}")
+    if not name or not path:
+        raise argparse.ArgumentTypeError(f"expected NAME=PATH, not {text!r}")
     return name, path
 
 
