@@ -1,6 +1,7 @@
 """What every source of text lines offers: samples, images, and a report of what it skipped."""
 
 import copy
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -178,6 +179,8 @@ class LineDataset:
     def image_key(self, index: int) -> str:
         """Return a string that changes whenever the pixels of sample `index` may change."""
         path = self.samples[index].path
+        if path is None:
+            return hashlib.sha256(self.image(index).tobytes()).hexdigest()
         try:
             stat = os.stat(path)
         except OSError:

@@ -59,6 +59,10 @@ class _Opened:
     found: bool
 
 
+#: A line finder, or what `build_finder` makes one of.
+Finder = Union[str, Stage, LineFinder]
+
+
 def _finder(finder, ways):
     """Return the `LineFinder`, or None where an image is taken for a line."""
     if ways == "one" or ways == "auto" and not can_find_lines(finder):
@@ -93,8 +97,7 @@ class PageReader:
         A setting out of range, or lines are to be found without what the finder needs.
     """
 
-    def __init__(self, recogniser, pipeline=None,
-                 finder: Union[str, Stage, LineFinder] = "classical",
+    def __init__(self, recogniser, pipeline=None, finder: Finder = "classical",
                  lines: str = "auto", low_confidence: float = LOW_CONFIDENCE, n_best: int = 1,
                  batch_size: int = 16, turn: bool = True):
         if lines not in LINES:

@@ -1,6 +1,7 @@
 """The data sets and the alphabet that an experiment's settings name (no MXNet needed)."""
 
 import dataclasses
+import typing
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,20 +14,18 @@ from ..checkpoints.checkpoint import load_checkpoint
 from ..checkpoints.settings import DataConfig
 from ..data import open_dataset
 from ..data.base import LineDataset
+from ..data.sources import DATASETS
 from ..text.alphabet import PRESETS, Alphabet
 
 __all__ = ["Labels", "open_split", "make_alphabet", "DEFAULT_SPLITS"]
 
-#: What a source's `split` option is where the settings do not say.
+#: What a source's `split` option is where the settings do not say. Of sources that annotate it
+#: as one of the three names it is that name.
 DEFAULT_SPLITS = {
     "synthetic": {"train": "train", "validation": "validation1", "test": "test"},
     "iam": {"train": "official/train", "validation": "official/validation1",
             "test": "official/test"},
-    "folder": {"train": "train", "validation": "validation", "test": "test"},
-    "captcha": {"train": "train", "validation": "validation", "test": "test"},
     "hdf5": {"train": "train", "validation": "validation", "test": "test"},
-    "page": {"train": "train", "validation": "validation", "test": "test"},
-    "alto": {"train": "train", "validation": "validation", "test": "test"},
 }
 
 
@@ -54,6 +53,9 @@ def open_split(data: DataConfig, split: str) -> LineDataset:
     options = {**data.options, **getattr(data, opened)}
     if data.source in DEFAULT_SPLITS:
         options.setdefault("split", DEFAULT_SPLITS[data.source][opened])
+    elif opened in typing.get_args(
+            typing.get_type_hints(DATASETS.get(data.source)).get("split")):
+        options.setdefault("split", opened)
     dataset = _normalise(open_dataset(data.source, **options), data.normalise)
     return _part(dataset, share, split) if share else dataset
 

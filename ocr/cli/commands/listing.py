@@ -13,16 +13,22 @@ _NAMES = {"recipes": ("ocr.recipes", "list_recipes"),
 
 
 def add_arguments(parser):
-    parser.add_argument("kind", nargs="?", default="all", metavar="KIND",
-                        choices=("all", *_NAMES, *REGISTRIES),
-                        help=f"all, {', '.join((*_NAMES, *REGISTRIES))}")
+    parser.add_argument("kinds", nargs="*", metavar="KIND",
+                        help=f"{', '.join((*_NAMES, *REGISTRIES))} (default: all, by name alone)")
 
 
 def run(arguments):
-    for kind in (*_NAMES, *REGISTRIES) if arguments.kind == "all" else (arguments.kind,):
+    from lm.base.errors import UnknownNameError, did_you_mean
+
+    known = (*_NAMES, *REGISTRIES)
+    for kind in arguments.kinds:
+        if kind not in known:
+            raise UnknownNameError(f"unknown kind {kind!r}{did_you_mean(kind, known)}; known: "
+                                   f"{', '.join(known)}")
+    for kind in arguments.kinds or known:
         if kind in _NAMES:
             print(f"{kind}: {', '.join(_names(kind))}")
-        elif arguments.kind == "all":
+        elif not arguments.kinds:
             print(f"{kind}: {', '.join(_told(REGISTRIES[kind], n) for n in _names(kind))}")
         else:
             for name in _names(kind):
