@@ -14,7 +14,7 @@ import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NoReturn, Optional
 
 from .errors import ConfigError, OCRError, did_you_mean, one_line
 from .files import check_writable
@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **options)
         self.formatter_class = argparse.RawDescriptionHelpFormatter
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see: {self.prog} --help)")
 
     def takes(self, settings: Callable[[], type]) -> None:

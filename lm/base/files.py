@@ -206,7 +206,7 @@ def parse_json(text: Union[str, bytes], where: str, kind: type = dict,
     except ValueError as problem:
         raise error(f"{where}: not JSON, or cut short ({problem})") from None
     if not isinstance(value, kind):
-        name = {dict: "an object", list: "a list"}.get(kind, kind.__name__)
+        name = "an object" if kind is dict else "a list" if kind is list else kind.__name__
         raise error(f"{where}: expected {name} of JSON, not {json.dumps(value)[:60]}")
     return value
 

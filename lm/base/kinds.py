@@ -45,11 +45,12 @@ def type_name(kind: Any) -> str:
         return f"list of {type_name(members[0])}"
     if kind in (dict, origin) or origin is dict or dataclasses.is_dataclass(kind):
         return "mapping"
-    return {type(None): "null", typing.Any: "anything"}.get(kind) or getattr(
-        kind, "__name__", str(kind))
+    if kind in (type(None), typing.Any):
+        return "anything" if kind is typing.Any else "null"
+    return str(getattr(kind, "__name__", kind))
 
 
-def is_union(origin):
+def is_union(origin: Any) -> bool:
     return origin is typing.Union or origin is getattr(types, "UnionType", typing.Union)
 
 

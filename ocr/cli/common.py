@@ -1,31 +1,35 @@
 """What the subcommands share: options, settings of experiments."""
 
-import argparse
 import os
 import sys
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Mapping
+from typing import Any, Optional
 
+from lm.base.command import Parser
 from lm.base.errors import CheckpointError, ConfigError
+from lm.base.settings import to_mapping
+
+from ..checkpoints.settings import ExperimentConfig, read_experiment
 
 __all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
            "model_file", "positive", "require_file", "say"]
 
 
-def say(text):
+def say(text: object) -> None:
     """Print progress to standard error, so that results alone go to standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
-def add_config(parser, required=False):
+def add_config(parser: Parser, required: bool = False) -> None:
     """Have the command take the settings of an experiment (``--config`` and ``key=value``)."""
-    from ..checkpoints.settings import ExperimentConfig
-
     parser.add_argument("--config", metavar="YAML", required=required,
                         help="settings of an experiment: a file, or a recipe of ocr list; "
                              "key=value goes before, anywhere on the line, e.g. training.epochs=5")
     parser.takes(lambda: ExperimentConfig)
 
 
-def add_checkpoint(parser, required=True):
+def add_checkpoint(parser: Parser, required: bool = True) -> None:
     """Add ``--checkpoint``, ``--device`` and ``--batch-size``."""
     parser.add_argument("--checkpoint", "--model", required=required, metavar="FILE",
                         type=model_file,
@@ -36,35 +40,31 @@ def add_checkpoint(parser, required=True):
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N")
 
 
-def model_file(text):
+def model_file(text: str) -> str:
     """Argument type: a model's file, the name of a shipped model, or a folder of versions."""
     from ..checkpoints.shipped import list_shipped, model_path
 
     return text if os.path.isdir(text) and text not in list_shipped() else model_path(text)
 
 
-def positive(text):
+def positive(text: str) -> int:
     """Argument type: an integer of at least 1."""
     try:
         value = int(text)
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+        raise ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
     return value
 
 
-def experiment_config(arguments, base=None):
+def experiment_config(arguments: Namespace, base: Optional[Mapping] = None) -> ExperimentConfig:
     """Return the `ExperimentConfig` of ``--config`` and ``key=value``, over the mapping `base`."""
-    from ..checkpoints.settings import read_experiment
-
     return read_experiment(arguments.config, arguments.overrides, base)
 
 
-def checkpoint_config(arguments, recogniser):
+def checkpoint_config(arguments: Namespace, recogniser: Any) -> ExperimentConfig:
     """Return the recogniser's settings with the command's overrides (data paths, usually)."""
-    from lm.base.settings import to_mapping
-
     config = experiment_config(arguments, to_mapping(recogniser.config))
     if not config.data.source:
         raise ConfigError("an exported model names no data: give --config YAML, or "
@@ -72,7 +72,7 @@ def checkpoint_config(arguments, recogniser):
     return config
 
 
-def require_file(path):
+def require_file(path: str) -> None:
     """Raise `CheckpointError` when `path` is no file: before slow imports are paid for."""
     if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such checkpoint")
