@@ -1,15 +1,14 @@
 """A decoder and the correctors behind it, as one thing: settings, storage, use."""
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from lm.base.errors import ConfigError, UnknownNameError
-from lm.base.files import write_json
+from lm.base.errors import ConfigError, DataError, UnknownNameError
+from lm.base.files import read_json, write_json
 from lm.base.plugins import Stage
-from lm.base.settings import to_mapping
+from lm.base.settings import read_yaml, to_mapping
 
 from ..decoding import DECODERS, build_decoder, decoder_stage
 from ..decoding.base import resolve
@@ -235,20 +234,10 @@ def load_pipeline(path):
         Missing, malformed, or naming an unknown stage; the message names the file.
     """
     try:
-        with open(path, encoding="utf-8") as source:
-            text = source.read()
-        if str(path).endswith(".json"):
-            value = json.loads(text)
-        else:
-            import yaml
-
-            value = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except Exception as error:  # yaml's errors share no base with json's
-        raise ConfigError(f"{path}: not stored decoder settings "
-                          f"({' '.join(str(error).split())})") from None
-    if not isinstance(value, dict) or "decoder" not in value:
+        value = read_json(path) if str(path).endswith(".json") else read_yaml(path)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    if "decoder" not in value:
         raise ConfigError(f"{path}: not stored decoder settings (no 'decoder')")
     try:
         config = PipelineConfig.from_dict(value)

@@ -344,7 +344,8 @@ def _open_packed(path, file, split, report):
                                   {**({"file": name} if name else {}), **extra}))
     dataset = PackedLines(group.attrs["name"], group.attrs["split"], samples, report,
                           _Handle(path, split), table, file.attrs["alphabet"])
-    return _drop_empty(path, dataset.prepared(json.loads(file.attrs["settings"])))
+    settings = parse_json(file.attrs["settings"], f"{path}: settings")
+    return _drop_empty(path, dataset.prepared(settings))
 
 
 def pack_head(root, group):

@@ -2,13 +2,13 @@
 
 import glob
 import hashlib
-import json
 import os
 import warnings
 from functools import lru_cache
 from typing import Optional
 
 from lm.base.errors import CheckpointError, OCRError
+from lm.base.files import read_json
 from lm.base.plugins import missing_packages
 
 from ..checkpoints.metadata import read_settings
@@ -81,11 +81,10 @@ def _fingerprint(path, changed, size):
 def _how_tuned(model, path):
     """Return what a file says about its tuning; None when it was for other weights."""
     try:
-        with open(path, encoding="utf-8") as source:
-            tuned = json.load(source)["tuned"]
+        tuned = read_json(path)["tuned"]
         if tuned["model"] == fingerprint(model):
             return tuned
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         warnings.warn(f"{path}: damaged, and not taken", stacklevel=4)
         return None
     warnings.warn(f"{path} was tuned for other weights than {model} has now, and is not taken; "
