@@ -22,7 +22,8 @@ __all__ = ["Document", "ImageSource", "TooManyPixels", "find_documents", "image_
 #: Pixels an inch at which a PDF's pages are drawn, unless that is more than is allowed.
 PDF_DPI = 300
 #: Endings of files in folders that are taken for images, besides those that Pillow knows.
-_MORE = {".pdf", ".heic", ".heif"}
+_HEIF = (".heic", ".heif")
+_MORE = {".pdf", *_HEIF}
 #: Files of these endings hold one image, however they are looked at.
 _SINGLE = {".jpg", ".jpeg", ".bmp"}
 # PDFium must not be called by two threads at a time.
@@ -316,7 +317,7 @@ def is_pdf(origin: Union[str, bytes]) -> bool:
 @contextmanager
 def _opened(origin, name):
     """Open an image's path or content with Pillow; what is wrong becomes a `DataError`."""
-    _know_heif()
+    _know_heif(name)
     with image_file(origin if isinstance(origin, str) else _Named(origin, name)) as image:
         yield image
 
@@ -332,16 +333,20 @@ class _Named(io.BytesIO):
         return self._called
 
 
-def _know_heif():
+def _know_heif(name):
     """Let Pillow read HEIC, where pillow-heif is installed."""
     from importlib.util import find_spec
 
     from PIL import Image
 
-    if "HEIF" not in Image.OPEN and find_spec("pillow_heif"):
+    if "HEIF" in Image.OPEN:
+        return
+    if find_spec("pillow_heif"):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+    elif name.lower().endswith(_HEIF):
+        raise ConfigError(f"{name}: reading HEIC needs pillow-heif: pip install 'ocr[heif]'")
 
 
 @contextmanager
