@@ -290,24 +290,40 @@ class Jobs:
                 lines=[{"box": list(line.box), "polygon": [list(p) for p in line.polygon],
                         "baseline": [list(p) for p in line.baseline]} for line in opened.lines])
         # So many at once fill batches, and leave room in the queue for others.
-        room = asyncio.Semaphore(2 * self._config.max_batch)
+        room, ready = asyncio.Semaphore(2 * self._config.max_batch), asyncio.Queue()
 
-        async def read(at):
-            async with room:
-                line = dataclasses.replace(opened, lines=opened.lines[at:at + 1],
-                                           arrays=opened.arrays[at:at + 1])
-                logits = await service.read_lines(model, version, line.arrays, patient=True)
-                [reading] = await service.in_thread(version.model.finish, [line], logits,
-                                                    job.alternatives)
-                [value] = reading_to_dict(reading)["lines"]
-                job.add(at=where["at"], line=at, reading=value)
+        async def run(at):
+            try:
+                async with room:
+                    [logits] = await service.read_lines(model, version, opened.arrays[at:at + 1],
+                                                        patient=True)
+                ready.put_nowait((at, logits))
+            except OCRError as error:
+                ready.put_nowait((at, error))
 
-        tasks = [asyncio.ensure_future(read(at)) for at in range(len(opened.lines))]
+        tasks = [asyncio.ensure_future(run(at)) for at in range(len(opened.lines))]
         try:
-            await asyncio.gather(*tasks)
+            left = len(tasks)
+            while left:
+                # Whatever has come meanwhile is decoded together, which is faster.
+                found = [await ready.get()]
+                while not ready.empty():
+                    found.append(ready.get_nowait())
+                left -= len(found)
+                await self._decode(job, where, opened, found, version)
         finally:
             for task in tasks:
                 task.cancel()
+
+    async def _decode(self, job, where, opened, found, version):
+        for _, logits in found:
+            if isinstance(logits, OCRError):
+                raise logits
+        part = dataclasses.replace(opened, lines=[opened.lines[at] for at, _ in found])
+        [reading] = await self._service.in_thread(
+            version.model.finish, [part], [logits for _, logits in found], job.alternatives)
+        for (at, _), value in zip(found, reading_to_dict(reading)["lines"]):
+            job.add(at=where["at"], line=at, reading=value)
 
     # -- forgetting ---------------------------------------------------------------------------
 

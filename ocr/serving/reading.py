@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import math
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +87,6 @@ class ServedRecogniser:
         if config.decoder.name == "greedy" and importlib.util.find_spec("pyctcdecode"):
             self._beam = build_pipeline(dataclasses.replace(
                 config, decoder=decoder_stage("beam", workers=1)), recogniser.alphabet)
-        # Language models and their caches are not made for several threads.
-        self._lock = threading.Lock()
 
     def warm_up(self):
         """Read blank lines of several widths, so that the first request does not wait."""
@@ -136,13 +133,12 @@ class ServedRecogniser:
         list of PageReading
         """
         reader, at, readings = self._reader("one", alternatives + 1), 0, []
-        with self._lock:
-            for page in pages:
-                part = logits[at:at + len(page.lines)]
-                reading, source = reader.assemble(page.size, page.lines, part), page.source
-                at += len(page.lines)
-                readings.append(reading if source is None else dataclasses.replace(
-                    reading, name=source.name, page=source.page, source=source))
+        for page in pages:
+            part = logits[at:at + len(page.lines)]
+            reading, source = reader.assemble(page.size, page.lines, part), page.source
+            at += len(page.lines)
+            readings.append(reading if source is None else dataclasses.replace(
+                reading, name=source.name, page=source.page, source=source))
         return readings
 
     def decode(self, logits, n_best=None):

@@ -103,8 +103,6 @@ def serve(config, open_model=None):
         service.load()
         server = make_server(create_app(service), service)
         server.run(sockets=[_bind(config)])
-    except KeyboardInterrupt:
-        pass
     finally:
         service.close()
     return 1 if service.lost else 0

@@ -1,5 +1,7 @@
 """A model in the steps of a service, and a real one from end to end."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,6 +38,17 @@ def test_pages_read_together_are_as_a_page_reader_reads_each(texts):
     expected = [reader.read(draw_bars(text)) for text in texts]
     assert model.finish(pages, logits) == expected
     assert [page.text for page in expected] == texts
+
+
+def test_threads_read_with_one_model_at_once():
+    pytest.importorskip("pyctcdecode")
+    model, texts = ServedRecogniser(BarRecogniser()), ["abc", "de f", "ghi", "jklm no"] * 6
+    pages = [model.open_page(draw_bars(text), "one") for text in texts]
+    work = [([page], logits_of(model, page), 3) for page in pages]
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda one: model.finish(*one), work))
+    assert read == [model.finish(*one) for one in work]
+    assert [page.text for [page] in read] == texts
 
 
 @pytest.mark.skipif(not can_find_lines(), reason="scikit-image is not installed")
