@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from lm.base.errors import ConfigError, DataError
 from ocr.batching import PreparedLines
 from ocr.data import open_dataset
-from ocr.image import PreprocessConfig, input_width, line_to_input, prepare_line, resized_width
+from ocr.image import (
+    PreprocessConfig,
+    image_columns,
+    input_width,
+    line_to_input,
+    prepare_line,
+    resized_width,
+)
 from ocr.image.preprocess import _threshold, quantiles
 
 from ..conftest import draw_text, write_table
@@ -134,3 +141,19 @@ def test_binarisation_is_part_of_the_cache_key(tmp_path):
         assert len(np.unique(prepare("")[0])) > 2
         assert set(np.unique(prepare("otsu")[0])) == {0, 255}
     assert len(list((tmp_path / "c").glob("*.u8"))) == 2
+
+
+@pytest.mark.parametrize("lean", [-0.5, 0.0, 0.5])
+def test_places_are_found_again_where_letters_were_stood_upright(lean):
+    grey = np.full((60, 500), 255, np.uint8)
+    for column in (80, 150, 230, 300, 420):
+        for row in range(10, 50):
+            grey[row, int(column - lean * (row - 30)):][:3] = 0
+    config = PreprocessConfig(height=30, deslant=True)
+    line = prepare_line(grey, config)
+    assert (line.shape[1] > 250) == bool(lean)
+    values = line_to_input(line, config)
+    ink = np.flatnonzero(values.sum(axis=0) > 0.6 * values.sum(axis=0).max())
+    bars = [run.mean() + 0.5 for run in np.split(ink, np.flatnonzero(np.diff(ink) > 3) + 1)]
+    found = image_columns(bars, 60, 500, config, values.shape[1])
+    assert np.abs(np.array(found) - [81.5, 151.5, 231.5, 301.5, 421.5]).max() < 4
