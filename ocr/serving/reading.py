@@ -141,10 +141,10 @@ class ServedRecogniser:
                 reading, name=source.name, page=source.page, source=source))
         return readings
 
-    def decode(self, logits, n_best=None):
+    def decode(self, logits, n_best=1):
         """Decode as the model's pipeline does; what a beam found follows a greedy reading."""
         lines = self._pipeline.decode(logits, n_best=n_best)
-        if self._beam is None or not n_best or n_best < 2:
+        if self._beam is None or n_best < 2:
             return lines
         others = self._beam.decode(logits, n_best=n_best)
         return [[line[0], *[h for h in more if h.text != line[0].text][:n_best - 1]]

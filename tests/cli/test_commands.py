@@ -234,6 +234,15 @@ def test_what_is_missing_is_told(tmp_path):
     assert done.returncode == 2 and done.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ctc_beam_decoder") is None,
+                    reason="ctc-beam-decoder is not installed")
+def test_a_choice_of_engines_that_read_alike(trained):
+    read = [run("recognise", trained / "lines", "--model", trained / "run" / "best.ckpt", "--lines",
+                "one", "--decoder", "beam-lm", "--lm", trained / "words", "--format", "tsv",
+                "--engine", engine)[0] for engine in ("pyctcdecode", "ctc-beam-decoder")]
+    assert read[0] == read[1] and read[0].count("\n") > 24
+
+
 def test_evaluate_adds_no_decoder_that_cannot_run(tmp_path, monkeypatch):
     arguments = argparse.Namespace(checkpoint=str(tmp_path / "m.ckpt"), decoder_settings=[])
     assert known_pipelines(arguments) == ["greedy", "beam"]
