@@ -291,7 +291,7 @@ def test_help():
     (["tune", "--checkpoint", "bad.yaml", "--max-lines", "-5"],
      "expected a whole number of at least 1, not '-5'"),
     (["tune", "--checkpoint", "bad.yaml", "--output", "bad.yaml/x.json"],
-     "bad.yaml/x.json: cannot be written; name another file with --output"),
+     "bad.yaml/x.json: cannot be written (Not a directory); name another file with --output"),
     (["tune", "--checkpoint", "bad.yaml", "--decoder", "beam+spelling", "--set",
       "spelling.lex=x"], "unknown setting 'spelling.lex' (did you mean 'lexicon'?)"),
     (["evaluate", "--checkpoint", "bad.yaml", "--normalise", "qotes"],
