@@ -5,7 +5,7 @@ import importlib
 _PUBLIC = {
     "NgramModel": "ngram", "load_ngram": "ngram",
     "NgramConfig": "training", "train_ngram": "training",
-    "PerplexityReport": "perplexity", "perplexity": "perplexity",
+    "PerplexityReport": "scoring", "perplexity": "scoring",
     "PackedNgram": "packed", "pack_arpa": "packing",
     "InterpolationConfig": "interpolation", "interpolate": "interpolation",
     "Lexicon": "lexicon", "ConfusionModel": "confusions",

@@ -23,7 +23,7 @@ from .ngram import (
 )
 from .normalisation import check_rules
 from .packing import pack_arpa
-from .perplexity import score_sentences
+from .scoring import score_sentences
 
 __all__ = ["NgramConfig", "ESTIMATORS", "train_ngram", "write_model"]
 

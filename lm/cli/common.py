@@ -21,7 +21,7 @@ def add_binary(parser):
 
 def print_heldout(metadata):
     """Print the report on held-out text that a model's metadata hold."""
-    from ..perplexity import PerplexityReport
+    from ..scoring import PerplexityReport
 
     report = {key: value for key, value in metadata["heldout"].items() if key != "files"}
     print(f"held-out text: {PerplexityReport(**report)}")

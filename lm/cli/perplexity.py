@@ -24,7 +24,7 @@ def run(arguments):
 
     from ..corpus import Corpus
     from ..ngram import load_ngram
-    from ..perplexity import perplexity
+    from ..scoring import perplexity
 
     model = load_ngram(arguments.model, unit=arguments.unit)
     texts = Corpus(arguments.text, model.unit, arguments.reserved, arguments.blank_lines,

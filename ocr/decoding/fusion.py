@@ -22,9 +22,6 @@ from .prefixes import Language, Prefixes, search
 
 __all__ = ["FusionConfig", "FusionDecoder"]
 
-#: Lines searched side by side: enough to make NumPy's calls cheap.
-_SIDE_BY_SIDE = 64
-
 #: Words of a model that are tried against the alphabet.
 _SAMPLE = 2000
 
@@ -110,6 +107,8 @@ class FusionDecoder(ParallelDecoder):
 
     config_class = FusionConfig
     paths = ("lm", "words")
+    # Enough to make NumPy's calls cheap.
+    side_by_side = 64
 
     def __init__(self, config, alphabet, base=None):
         super().__init__(config, alphabet, base)
@@ -167,8 +166,8 @@ class FusionDecoder(ParallelDecoder):
         # Of like length together: the shorter would wait for the longer.
         order = sorted(range(len(lines)), key=lambda i: len(merged[i][0]))
         readings = [None] * len(lines)
-        for begin in range(0, len(order), _SIDE_BY_SIDE):
-            batch = order[begin:begin + _SIDE_BY_SIDE]
+        for begin in range(0, len(order), self.side_by_side):
+            batch = order[begin:begin + self.side_by_side]
             found = search([merged[i][0] for i in batch], self._prefixes, language, self.config,
                            hotwords, n_best)
             for i, best in zip(batch, found):

@@ -82,9 +82,12 @@ class ParallelDecoder(Decoder):
     """
 
     config_class = SearchConfig
+    #: Lines that are searched in one go.
+    side_by_side = 1
 
     def _decode_lines(self, lines, n_best):
-        workers = min(self.config.workers or available_cores(), len(lines) // _LINES_PER_WORKER)
+        workers = min(self.config.workers or available_cores(),
+                      len(lines) // max(_LINES_PER_WORKER, self.side_by_side // 4))
         if workers <= 1 or "fork" not in multiprocessing.get_all_start_methods() \
                 or not _POOL.acquire(blocking=False):
             return self._decode_here(lines, n_best)
@@ -92,7 +95,8 @@ class ParallelDecoder(Decoder):
         try:
             _INHERITED[call] = (self, lines, n_best)
             # Children inherit decoder, model and logits; only line numbers and results travel.
-            step = -(-len(lines) // (8 * workers))
+            step = max(-(-len(lines) // (8 * workers)),
+                       min(self.side_by_side, -(-len(lines) // workers)))
             parts = [(call, begin, begin + step) for begin in range(0, len(lines), step)]
             with multiprocessing.get_context("fork").Pool(workers) as pool:
                 return sum(pool.map(_decode_inherited, parts, chunksize=1), [])

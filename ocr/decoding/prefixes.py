@@ -183,8 +183,9 @@ class _Search:
         self.prefixes, self.language, self.config = prefixes, language, config
         self.hotwords = hotwords
         self.pool = _Pool.of(4096)
-        # What a further character can add to the score of a prefix, at most.
-        self.bonus = max(config.beta, 0.0) + (max(config.hotword_weight, 0.0) if hotwords else 0)
+        # What the end of a word, and a further character, can add to a prefix's score at most.
+        self.hot = max(config.hotword_weight, 0.0) if hotwords else 0.0
+        self.bonus = max(config.beta, 0.0) + self.hot
 
     def begin(self, lines: int) -> _Beams:
         boundary, rows = self.config.lm_score_boundary, self.language.rows
@@ -294,10 +295,16 @@ class _Search:
             possible = (new != prefixes.space) | ((label != prefixes.space) & (label >= 0))[beam]
             beam, new, reach = beam[possible], new[possible], reach[possible]
 
+        # New ones are scored by the models, the quicker first, as long as they may be kept.
         kept = np.logaddexp(stay, again) + lm
         least = self._least(kept, line, begins, floor)
-        beam, new, reach = self._promising(number, lm, line, least, beam, new, reach)
-        grown, grown_lm = self._grow(number[beam], new)
+        hope = (reach + (lm + self.bonus)[beam] >= least[line[beam]]).nonzero()[0]
+        beam, new, reach = beam[hope], new[hope], reach[hope]
+        grown_lm, state = self._add_characters(number[beam], new)
+        hope = (reach + grown_lm + self.hot >= least[line[beam]]).nonzero()[0]
+        beam, new, reach, grown_lm, state = (
+            column[hope] for column in (beam, new, reach, grown_lm, state))
+        word_state = self._add_words(number[beam], new, grown_lm)
         ranks = np.concatenate((kept, reach + grown_lm))
         lines = np.concatenate((line, line[beam]))
         chosen = self._choose(ranks, lines, len(scores))
@@ -316,7 +323,7 @@ class _Search:
         numbers[chosen >= len(kept)] = pool.add(
             parent=beam, label=character, lm=grown_lm[made], key=pool.key[beam] * _FACTOR + step,
             word=(pool.word[beam] * _FACTOR + step) * prefixes.is_word[character],
-            **{name: column[made] for name, column in grown.items()})
+            state=state[made], word_state=word_state[made])
         return _Beams(lines[chosen], numbers,
                       np.concatenate((stay, np.full(len(reach), _NEVER)))[chosen],
                       np.concatenate((again, reach))[chosen])
@@ -329,37 +336,28 @@ class _Search:
                         _NEVER)
         return np.maximum(floor, np.maximum(best, full))
 
-    def _promising(self, number, lm, line, least, beam, new, reach) -> tuple[np.ndarray, ...]:
-        """Leave out the new prefixes that will not be kept whatever the models say.
-
-        The most promising one of each line is scored first: where all of a line's beams end at
-        one frame, as at every sure character, the others are measured by it.
-        """
-        most = reach + (lm + self.bonus)[beam]
-        lines = line[beam]
-        here = most >= least[lines]
-        beam, new, reach, most, lines = (column[here] for column in
-                                         (beam, new, reach, most, lines))
-        return beam, new, reach
-
-    def _grow(self, number: np.ndarray, new: np.ndarray
-              ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Score prefixes with one character more: (states, scores of the language models)."""
+    def _add_characters(self, number: np.ndarray, new: np.ndarray
+                        ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the language models' score of prefixes with one character more, and the state."""
         pool, config, language = self.pool, self.config, self.language
-        lm = pool.lm[number] + config.beta
-        state, word_state = pool.state[number], pool.word_state[number]
+        lm, state = pool.lm[number] + config.beta, pool.state[number]
         if language.rows is not None and len(number):
             rows, columns = language.rows.of(state), language.columns[new]
             lm += config.alpha * _NATURAL * language.rows.log_prob[rows, columns]
             state = language.rows.state[rows, columns]
-        is_word = self.prefixes.is_word
-        if language.words or self.hotwords:
-            ending = np.flatnonzero(is_word[pool.label[number]] & ~is_word[new])
+        return lm, state
+
+    def _add_words(self, number: np.ndarray, new: np.ndarray, lm: np.ndarray) -> np.ndarray:
+        """Add the scores of the words that a new character ends to `lm`; return the states."""
+        pool, is_word = self.pool, self.prefixes.is_word
+        word_state = pool.word_state[number]
+        if self.language.words or self.hotwords:
+            ending = (is_word[pool.label[number]] & ~is_word[new]).nonzero()[0]
             ends = number[ending]
             self._end_words(ends)
             lm[ending] += pool.end[ends]
             word_state[ending] = pool.end_state[ends]
-        return {"state": state, "word_state": word_state}, lm
+        return word_state
 
     def _choose(self, ranks, lines, count) -> np.ndarray:
         """Return the places of the best of each line, best first, line after line."""
@@ -380,24 +378,27 @@ class _Search:
         spaced = (pool.label[number] == self.prefixes.space) & (pool.parent[number] >= 0)
         number = np.where(spaced, pool.parent[number], number)
         lm = pool.lm[number]
-        if language.words or self.hotwords:
-            within = self.prefixes.is_word[pool.label[number]]
-            self._end_words(number[within])
-            lm[within] += pool.end[number[within]]
         if language.rows is not None and config.lm_score_boundary:
             rows = language.rows.of(pool.state[number])
             lm += config.alpha * _NATURAL * language.rows.log_prob[rows, language.end]
         # Prefixes that differ by that space are one reading.
-        found: dict[int, list] = {}
-        logits = np.logaddexp(beams.blank, beams.other)
-        for key, prefix, logit, language_score in zip(
-                pool.key[number].tolist(), number.tolist(), logits.tolist(), lm.tolist()):
-            if key in found:
-                found[key][1] = float(np.logaddexp(found[key][1], logit))
-            else:
-                found[key] = [prefix, logit, language_score]
-        best = sorted(found.values(), key=lambda reading: -reading[1] - reading[2])[:n_best]
-        return [(pool.labels(prefix), logit + score, logit) for prefix, logit, score in best]
+        _, places, groups = np.unique(pool.key[number], return_index=True, return_inverse=True)
+        logits = np.full(len(places), _NEVER)
+        np.logaddexp.at(logits, groups, np.logaddexp(beams.blank, beams.other))
+        number, lm = number[places], lm[places]
+        asked = self.prefixes.is_word[pool.label[number]] & bool(language.words or self.hotwords)
+        best: list[tuple[float, float, int]] = []
+        # The last word's score adds no more than `hot`: the rest need not be asked for it.
+        for place in np.argsort(-(logits + lm), kind="stable"):
+            if len(best) >= n_best and logits[place] + lm[place] + self.hot < best[n_best - 1][0]:
+                break
+            score = logits[place] + lm[place]
+            if asked[place]:
+                self._end_words(number[place:place + 1])
+                score += pool.end[number[place]]
+            best.append((float(score), float(logits[place]), int(number[place])))
+            best.sort(key=lambda reading: -reading[0])
+        return [(pool.labels(prefix), score, logit) for score, logit, prefix in best[:n_best]]
 
 
 def search(lines: list[np.ndarray], prefixes: Prefixes, language: Language,

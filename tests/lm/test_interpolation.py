@@ -16,7 +16,7 @@ from lm.base.settings import from_mapping
 from lm.interpolation import InterpolationConfig, interpolate
 from lm.kneser_ney import estimate, index_sentences
 from lm.ngram import load_ngram
-from lm.perplexity import perplexity
+from lm.scoring import perplexity
 from lm.training import NgramConfig, train_ngram
 
 from .reference import read_arpa

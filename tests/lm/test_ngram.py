@@ -10,7 +10,7 @@ from lm.base.errors import ConfigError, DataError, LanguageModelError, MissingDa
 from lm.base.settings import from_mapping
 from lm.corpus import Corpus
 from lm.ngram import load_ngram, open_kenlm
-from lm.perplexity import perplexity
+from lm.scoring import perplexity
 from lm.training import NgramConfig, train_ngram
 
 from .reference import read_arpa
@@ -477,3 +477,10 @@ def test_settings_from_mappings():
     config = from_mapping(NgramConfig, {"corpus": ["a"], "output": "m.arpa", "prune": [0, 1]})
     assert (config.corpus, config.output, config.prune) == (("a",), "m", (0, 1))
     assert NgramConfig("a.txt", "m").corpus == ("a.txt",)
+
+
+def test_names_of_the_package_are_what_they_say():
+    import lm
+
+    load_ngram, train_ngram  # noqa: B018 - their modules are imported
+    assert not [name for name in lm.__all__ if isinstance(getattr(lm, name), type(lm))]
