@@ -25,7 +25,8 @@ from lm.base.errors import DataError
 from lm.base.files import atomic_path, write_text
 from ocr.base.randomness import generator
 from ocr.data import open_dataset
-from ocr.synthesis.strokes import covers, make_style, render_line
+from ocr.synthesis.fonts import covers
+from ocr.synthesis.strokes import make_style, render_line
 
 FONTS = "runs/fonts"
 #: Packages @fontsource/NAME; those of Playwrite are the cursives that schools teach.

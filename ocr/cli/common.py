@@ -13,7 +13,7 @@ from lm.base.settings import to_mapping
 from ..checkpoints.settings import ExperimentConfig, read_experiment
 
 __all__ = ["add_config", "experiment_config", "checkpoint_config", "add_checkpoint",
-           "model_file", "positive", "require_file", "say"]
+           "model_file", "named_data", "positive", "require_file", "say"]
 
 
 def say(text: object) -> None:
@@ -61,6 +61,14 @@ def positive(text: str) -> int:
 def experiment_config(arguments: Namespace, base: Optional[Mapping] = None) -> ExperimentConfig:
     """Return the `ExperimentConfig` of ``--config`` and ``key=value``, over the mapping `base`."""
     return read_experiment(arguments.config, arguments.overrides, base)
+
+
+def named_data(arguments: Namespace) -> ExperimentConfig:
+    """Return the `ExperimentConfig` of a command that takes no more of it than the data."""
+    if not arguments.config and not any(o.startswith("data.source=") for o in arguments.overrides):
+        raise ConfigError("name the data: --config YAML, or data.source=NAME and its options")
+    # Nothing is trained, so there need be no output.
+    return experiment_config(arguments, {"output": "none"})
 
 
 def checkpoint_config(arguments: Namespace, recogniser: Any) -> ExperimentConfig:

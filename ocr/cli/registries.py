@@ -40,12 +40,17 @@ def missing_of(registry: Registry, name: str) -> str:
     return packages and f"needs {packages}"
 
 
-def settings_of_entry(entry) -> list[Setting]:
-    """Return the settings of what a name stands for."""
+def settings_of_entry(entry, kind: str = "") -> list[Setting]:
+    """Return the settings of what a name stands for, those included that all of a kind have."""
     cls = getattr(entry, "config_class", None)
     if cls and hasattr(entry, "defaults"):  # a network's preset
         return describe(from_mapping(cls, entry.defaults))
-    return describe(cls or entry, skip=("alphabet",))
+    found = describe(cls or entry, skip=("alphabet",))
+    if kind == "data source":
+        from ..data.sources import CommonOptions
+
+        found += describe(CommonOptions)
+    return found
 
 
 def summary_of(entry) -> str:

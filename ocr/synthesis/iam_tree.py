@@ -18,8 +18,9 @@ from ..data.base import SkipReport
 from ..data.iam import OFFICIAL_FOLDER, OFFICIAL_SPLITS
 from ..data.iam_items import unescape
 from ..data.options import Count, Paths, Seed
+from .fonts import find_fonts
 from .source_text import made_up_lines, read_text_lines
-from .strokes import find_fonts, make_style, render_line
+from .strokes import make_style, render_line
 
 __all__ = ["WrittenTree", "write_iam_tree", "escape"]
 

@@ -6,8 +6,8 @@ from lm.base.errors import DataError, MissingDataError
 from lm.base.files import read_text
 from lm.normalisation import normalise
 
+from .glyphs import undrawable
 from .phrases import make_words, take_line, wrap_words
-from .strokes import undrawable
 
 __all__ = ["made_up_line", "made_up_lines", "read_text_lines"]
 

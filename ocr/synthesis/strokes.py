@@ -1,164 +1,32 @@
-"""Handwriting drawn from strokes: glyphs, writers' styles and the pen.
+"""Handwriting drawn from strokes: writers' styles and the pen.
 
-The strokes are those of the Hershey fonts (package ``Hershey-Fonts``), in whose units all
-lengths are given until the pen puts them on paper: y grows downwards, capitals reach from -12
-to the base line at 9, small letters up to -5, descenders down to 16. Characters that the
-fonts lack are put together from their parts. Handwriting TrueType fonts are drawn beside
-them where there are any.
+Lengths are those of `ocr.synthesis.glyphs` until the pen puts them on paper. Handwriting TrueType
+fonts are drawn beside the strokes where there are any.
 """
 
-import os
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Optional
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
-from lm.base.errors import ConfigError, DataError, MissingDataError
+from lm.base.errors import DataError
 
 from ..base.randomness import generator
+from .fonts import covers, font_of
+from .glyphs import BASE, CAP, DESCENT, STEP, X_HEIGHT, glyph_of
 
-__all__ = ["Style", "Rendered", "make_style", "render_line", "undrawable", "system_fonts",
-           "find_fonts", "covers", "RENDER_VERSION"]
+__all__ = ["Style", "Rendered", "make_style", "render_line", "RENDER_VERSION"]
 
 #: Part of every image's key; to be raised with any change that moves a pixel.
 RENDER_VERSION = 1
 
-CAP, X_HEIGHT, BASE, DESCENT = -12.0, -5.0, 9.0, 16.0
 #: Units from the tallest letter to the lowest, which `height` pixels have to hold.
 EXTENT = DESCENT - CAP + 4
 SUPERSAMPLING = 3
-STEP = 1.6
 
-#: Characters drawn as others.
-_SAME = {"\N{NO-BREAK SPACE}": " ", "\u2010": "-", "\u2011": "-", "\u2026": "...",
-         "\u0153": "oe", "\u0152": "OE", "\u00e6": "ae", "\u00c6": "AE", "\u202f": " "}
-
-# Strokes of characters that the fonts lack: width and polylines.
-_DRAWN = {
-    "\u2018": (7, [[(1, -11), (-.6, -9.8), (0, -7.6)]]),
-    "\u2019": (7, [[(.6, -12), (1, -10), (-.8, -7.6)]]),
-    "\u201c": (11, [[(-1, -11), (-2.6, -9.8), (-2, -7.6)], [(3, -11), (1.4, -9.8), (2, -7.6)]]),
-    "\u201d": (11, [[(-1.4, -12), (-1, -10), (-2.8, -7.6)], [(2.6, -12), (3, -10), (1.2, -7.6)]]),
-    "\u00ab": (14, [[(-1, -3), (-5, 2), (-1, 7)], [(5, -3), (1, 2), (5, 7)]]),
-    "\u00bb": (14, [[(-5, -3), (-1, 2), (-5, 7)], [(1, -3), (5, 2), (1, 7)]]),
-    "\u2013": (16, [[(-6, 1), (6, 1)]]),
-    "\u2014": (24, [[(-10, 1), (10, 1)]]),
-    "\u00b0": (9, [[(0, -12), (-2, -11), (-2.6, -9), (-1.6, -7), (.4, -6.6), (2.2, -8),
-                    (2.2, -10.4), (0, -12)]]),
-}
-
-# Combining marks: polylines round (0, 0), which comes to lie over (under) the letter.
-_MARKS = {
-    "\u0300": [[(-2.6, -2.2), (1.2, 1.4)]],
-    "\u0301": [[(2.6, -2.4), (-1.2, 1.4)]],
-    "\u0302": [[(-3.2, 1.4), (0, -2.2), (3.2, 1.4)]],
-    "\u0303": [[(-3.6, .8), (-2, -1), (0, 0), (2, 1), (3.6, -.8)]],
-    "\u0308": [[(-2.4, -.6), (-2, .6)], [(2, -.6), (2.4, .6)]],
-    "\u030a": [[(0, -1.8), (-1.6, -.4), (0, 1.2), (1.6, -.4), (0, -1.8)]],
-    "\u030c": [[(-3.2, -2), (0, 1.4), (3.2, -2)]],
-    "\u0304": [[(-3, 0), (3, 0)]],
-    "\u0327": [[(.4, -.8), (0, 1), (1.8, 2.4), (.8, 4.2), (-1.8, 4.4)]],
-}
-_BELOW = {"\u0327"}
-
-#: Parts of the file names of handwriting fonts, mostly of Debian's fonts-* packages.
-HANDWRITING_FONTS = (
-    "breip.", "dancingscript-regular", "dkghandwriting", "ecolier", "ec_cour", "femkeklaver",
-    "humor-sans", "kristi", "rufscript", "bwht", "caveat", "patrickhand", "indieflower",
-    "shadowsintolight", "homemadeapple", "reeniebeanie", "comingsoon", "architectsdaughter")
-
-
-# -- glyphs -----------------------------------------------------------------------------------
-
-@lru_cache(maxsize=None)
-def _hershey(font):
-    """Return {character: (width, polylines)} of a Hershey font; x = 0 is the left edge."""
-    try:
-        from HersheyFonts import HersheyFonts
-    except ImportError:
-        raise ConfigError("synthetic handwriting needs the package Hershey-Fonts: "
-                          "pip install Hershey-Fonts") from None
-    fonts = HersheyFonts()
-    fonts.load_default_font(font)
-    return {character: (float(glyph.char_width),
-                        [np.asarray(stroke, dtype=float) - (glyph.left_offset, 0)
-                         for stroke in glyph.strokes])
-            for character, glyph in fonts.all_glyphs.items() if " " <= character <= "~"}
-
-
-def _centred(width, strokes):
-    return float(width), [np.asarray(stroke, dtype=float) + (width / 2, 0) for stroke in strokes]
-
-
-def _smooth(stroke):
-    """Round a polyline's corners (Chaikin) and give it points about `STEP` units apart."""
-    if len(stroke) > 2:
-        for _ in range(2):
-            cut = np.empty((2 * len(stroke) - 2, 2))
-            cut[0::2] = .75 * stroke[:-1] + .25 * stroke[1:]
-            cut[1::2] = .25 * stroke[:-1] + .75 * stroke[1:]
-            stroke = np.concatenate([stroke[:1], cut, stroke[-1:]])
-    lengths = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(stroke, axis=0).T))])
-    places = np.linspace(0, lengths[-1], max(2, int(lengths[-1] / STEP) + 1))
-    return np.stack([np.interp(places, lengths, stroke[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def _compose(font, character):
-    """Return (width, polylines) of `character`, or None when it cannot be drawn."""
-    glyphs = _hershey(font)
-    if character in glyphs:
-        return glyphs[character]
-    if character in _DRAWN:
-        return _centred(*_DRAWN[character])
-    if character in _SAME:
-        width, strokes = 0.0, []
-        for part in _SAME[character]:
-            part_width, part_strokes = glyphs[part]
-            # An ellipsis and a ligature are written closer than their letters.
-            strokes += [stroke + (width, 0) for stroke in part_strokes]
-            width += part_width * (.92 if part != " " else 1)
-        return width, strokes
-    base, *marks = unicodedata.normalize("NFD", character)
-    if not marks or base not in glyphs or any(mark not in _MARKS for mark in marks):
-        return None
-    width, strokes = glyphs[base]
-    if base in "ij" and not set(marks) & _BELOW:
-        strokes = [stroke for stroke in strokes if stroke[:, 1].max() > X_HEIGHT - 2] or strokes
-    points = np.concatenate(strokes)
-    top = points[:, 1].min()
-    upper = points[points[:, 1] < top + 5]
-    middle = (upper[:, 0].min() + upper[:, 0].max()) / 2
-    lower = points[points[:, 1] > BASE - 2]
-    for mark in marks:
-        if mark in _BELOW:
-            place = ((lower[:, 0].min() + lower[:, 0].max()) / 2, BASE + 1)
-        else:
-            place = (middle, top - 3.2)
-            top -= 5
-        strokes = strokes + [np.asarray(part, dtype=float) + place for part in _MARKS[mark]]
-    return width, strokes
-
-
-@lru_cache(maxsize=None)
-def _glyph(font, character):
-    """Return (width, points (n, 2), lengths of the strokes) of a smoothed glyph, or None."""
-    composed = _compose(font, character)
-    if composed is None:
-        return None
-    width, strokes = composed
-    strokes = [_smooth(stroke) for stroke in strokes if len(stroke) > 1]
-    points = np.concatenate(strokes) if strokes else np.zeros((0, 2))
-    return width, points, [len(stroke) for stroke in strokes]
-
-
-def undrawable(text):
-    """Return the characters of `text` that have no strokes, sorted."""
-    return sorted({c for c in text if _glyph("rowmans", c) is None})
-
-
-# -- styles -----------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Style:
@@ -216,7 +84,7 @@ class Style:
     paper: float
     noise: float
     blur: float
-    font_file: str = None
+    font_file: Optional[str] = None
 
 
 # The plain letters are drawn wide; this makes them as wide as the script's.
@@ -319,7 +187,7 @@ def _lay_out(text, style, rng):
             word += 1
         before = character
         font = _font_of(character, style)
-        glyph = _glyph(font, character)
+        glyph = glyph_of(font, character)
         if glyph is None:
             raise DataError(f"{character!r} (U+{ord(character):04X}) of {text!r} has no strokes "
                             "to draw it with")
@@ -468,82 +336,12 @@ def _box(points, pen, size):
 
 # -- TrueType handwriting ---------------------------------------------------------------------
 
-def system_fonts(folders=None):
-    """Return the handwriting fonts in the system's font folders, sorted; possibly none."""
-    if folders is None:
-        home = os.path.expanduser("~")
-        folders = ("/usr/share/fonts", "/usr/local/share/fonts", os.path.join(home, ".fonts"),
-                   os.path.join(home, ".local", "share", "fonts"))
-    found = {}
-    for folder in folders:
-        for place, _, names in os.walk(folder):
-            for name in names:
-                lower = name.lower()
-                if lower.endswith((".ttf", ".otf")) and any(
-                        part in lower for part in HANDWRITING_FONTS):
-                    found.setdefault(lower, os.path.join(place, name))
-    return tuple(found[name] for name in sorted(found))
-
-
-def find_fonts(fonts):
-    """Return the TrueType files that the option `fonts` means.
-
-    Parameters
-    ----------
-    fonts : "auto", "hershey" or list of str
-        The system's handwriting fonts, none, or these files.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    ConfigError
-        None of these.
-    MissingDataError
-        A file is not there.
-    """
-    if fonts == "auto":
-        return system_fonts()
-    if fonts == "hershey":
-        return ()
-    if isinstance(fonts, str):
-        raise ConfigError(f"fonts is {fonts!r}; known: auto, hershey, or a list of font files")
-    fonts = tuple(os.fspath(path) for path in fonts)
-    for path in fonts:
-        if not os.path.isfile(path):
-            raise MissingDataError(f"{path}: no such font")
-    return fonts
-
-
-@lru_cache(maxsize=256)
-def _font(path, size):
-    try:
-        return ImageFont.truetype(path, size)
-    except OSError as error:
-        raise DataError(f"{path}: not a readable font ({error})") from None
-
-
-@lru_cache(maxsize=65536)
-def _has(path, character):
-    font = _font(path, 40)
-    drawn = bytes(font.getmask(character))
-    # A missing character is drawn as the font's box, like this code point of no character.
-    return any(drawn) and drawn != bytes(font.getmask("\U0010fffe"))
-
-
-def covers(path, text):
-    """Tell whether a font file has all characters of a text."""
-    return all(character.isspace() or _has(path, character) for character in text)
-
-
 def _render_font(text, style, rng, scale):
     """Write with a TrueType font: words set one by one, then sheared and bent."""
     # Capitals as tall as those of the strokes.
-    probe = _font(style.font_file, 100).getbbox("H")
+    probe = font_of(style.font_file, 100).getbbox("H")
     size = max(8, round(100 * (BASE - CAP) * scale / (probe[3] - probe[1])))
-    font = _font(style.font_file, size * 2)
+    font = font_of(style.font_file, size * 2)
     pieces, x = [], 0.0
     for word in text.split():
         left, top, right, bottom = font.getbbox(word, anchor="ls")

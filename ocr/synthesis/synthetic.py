@@ -13,9 +13,10 @@ from lm.base.errors import DataError
 from ..base.randomness import generator
 from ..data.base import LineDataset, LineSample, SkipReport
 from ..data.options import Count, OnError, Paths, Seed
+from .fonts import find_fonts
 from .iam_tree import Height, WrittenTree, write_iam_tree
 from .source_text import made_up_line, read_text_lines
-from .strokes import RENDER_VERSION, find_fonts, make_style, render_line
+from .strokes import RENDER_VERSION, make_style, render_line
 
 __all__ = ["SyntheticLines", "open_synthetic", "write_iam_tree", "WrittenTree", "SPLITS"]
 

@@ -27,6 +27,19 @@ def test_iam_is_packed_by_one_command(tmp_path):
     assert "name the data: --config YAML, or data.source=NAME" in err
 
 
+def test_transcripts_need_no_network(tmp_path):
+    table = write_table(tmp_path, "t", ["une ligne", "un mot"])
+    (tmp_path / "lines" / "t-001.png").write_text("no image")
+    data = ["data.source=table", f"data.train.path={table}"]
+    _, err = run("transcripts", tmp_path / "text_train.txt", *data)
+    assert (tmp_path / "text_train.txt").read_text() == "une ligne\nun mot\n"
+    assert "text_train.txt: 2 lines of table" in err
+    _, err = run("transcripts", tmp_path / "text_train.txt", *data, status=2)
+    assert "text_train.txt: is there already; not overwritten" in err
+    _, err = run("transcripts", tmp_path / "t.txt", *data, "--split", "test", status=2)
+    assert "needs the option(s) path" in err and not (tmp_path / "t.txt").exists()
+
+
 def test_pack_warns_of_lines_that_stand_in_two_splits(tmp_path):
     table = write_table(tmp_path, "t", ["une ligne", "un mot"])
     _, err = run("pack", tmp_path / "a.hdf5", "data.source=table", f"data.train.path={table}",

@@ -14,9 +14,11 @@ from lm.base.errors import ConfigError, DataError, MissingDataError
 from ocr.base.randomness import generator
 from ocr.data import open_dataset
 from ocr.data.iam_items import unescape
+from ocr.synthesis.fonts import system_fonts
+from ocr.synthesis.glyphs import undrawable
 from ocr.synthesis.iam_tree import escape
 from ocr.synthesis.phrases import make_words, wrap_words
-from ocr.synthesis.strokes import make_style, render_line, system_fonts, undrawable
+from ocr.synthesis.strokes import make_style, render_line
 from ocr.synthesis.synthetic import write_iam_tree
 from ocr.text.alphabet import Alphabet
 

@@ -17,6 +17,7 @@ COMMANDS = {name: (f"{__name__}.{module}", summary) for name, module, summary in
     ("average", "average", "average the weights of several trainings"),
     ("recombine", "recombine", "write new lines out of the ink of real ones"),
     ("pack", "pack", "write an experiment's lines into one HDF5 file"),
+    ("transcripts", "transcripts", "write the transcripts of a split, one a line"),
     ("settings", "settings", "tell all settings, their defaults and what they mean"),
     ("list", "listing", "list recipes, models, decoders, data sources and alphabets"),
 )}

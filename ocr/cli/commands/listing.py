@@ -59,5 +59,5 @@ def _print_one(registry, name):
         entry = registry.get(name)
     except ConfigError:
         return
-    rows = [summary_of(entry), *listed(settings_of_entry(entry), 96).splitlines()]
+    rows = [summary_of(entry), *listed(settings_of_entry(entry, registry.kind), 96).splitlines()]
     print("".join(f"    {row}\n" for row in rows))

@@ -9,7 +9,7 @@ import re
 
 from lm.base.errors import ConfigError
 
-from ..common import add_config, experiment_config, positive, say
+from ..common import add_config, named_data, positive, say
 
 SPLITS = ("train", "validation", "test")
 
@@ -47,10 +47,7 @@ def run(arguments):
     for split in splits:
         if split not in SPLITS:
             raise ConfigError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
-    if not arguments.config and not any(o.startswith("data.source=") for o in arguments.overrides):
-        raise ConfigError("name the data: --config YAML, or data.source=NAME and its options")
-    # No training, no output.
-    config = experiment_config(arguments, {"output": "none"})
+    config = named_data(arguments)
     settings = _settings(arguments, config.preprocess)
     if settings.done and settings.preprocess != config.preprocess and settings.layout == "packed":
         say("to train on this file, set " + " ".join(

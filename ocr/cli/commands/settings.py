@@ -37,7 +37,7 @@ def _found(name):
         parser = make_parser("ocr", name, COMMANDS[name][0])
         return [listed(describe(parser.settings()) if parser.settings else _options(parser))]
     found = [f"{registry.kind} {name}\n\n"
-             + (listed(settings_of_entry(registry.get(name))) or "nothing to set")
+             + (listed(settings_of_entry(registry.get(name), registry.kind)) or "nothing to set")
              for registry in REGISTRIES.values() if name in registry]
     if name in list_recipes():
         found.append(f"recipe {name}\n\n{read_text(recipe_path(name)).rstrip()}")
