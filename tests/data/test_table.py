@@ -56,7 +56,7 @@ def test_pipes_and_devices_are_refused(tmp_path):
     ({"quoting": "no"}, "table.quoting: expected bool, not 'no'"),
     ({"alphabet": 5}, "alphabet: expected a preset or a file, not 5"),
     ({"check_images": "x"}, "table.check_images: expected bool, not 'x'"),
-    ({"alphabet": "asci"}, "asci: cannot be read"),
+    ({"alphabet": "asci"}, "asci: no such file"),
 ])
 def test_options_of_the_wrong_type(tmp_path, options, message):
     Image.new("L", (30, 10), 255).save(tmp_path / "a.png")
