@@ -256,7 +256,7 @@ def test_streamed_training_gives_the_same_batches(tmp_path, box):
         for a, b in pairs:
             assert np.array_equal(a.images, b.images) and a.indices == b.indices
             assert np.array_equal(a.labels, b.labels)
-    first = streamed.prepared.first(2)
+    first = streamed.prepared.part(0, 2)
     assert len(first) == 2 and np.array_equal(first[1], kept.prepared[1])
 
 
