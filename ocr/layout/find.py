@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm.base.errors import ConfigError
+from lm.base.plugins import missing_packages
 
 from ..image.cutting import make_line, turn_matrix
 from ..image.load import as_grey
@@ -14,14 +15,7 @@ from .ink import binarise, light_ink, scaled, skew, upright, without_edges, with
 from .order import reading_order
 from .rows import find_rows, only_line, plausible
 
-__all__ = ["find_lines", "can_find_lines"]
-
-
-def can_find_lines():
-    """Return whether scikit-image, which `find_lines` needs, is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("skimage") is not None
+__all__ = ["find_lines"]
 
 
 def find_lines(image, config=None):
@@ -45,7 +39,7 @@ def find_lines(image, config=None):
     DataError
         Not an image.
     """
-    if not can_find_lines():
+    if missing_packages(("skimage",)):
         raise ConfigError("finding lines needs scikit-image: pip install 'ocr[layout]'")
     config = config or LayoutConfig()
     grey = as_grey(image)

@@ -1,10 +1,12 @@
+import importlib.util
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from lm.base.errors import ConfigError, DataError
 from ocr.image.preprocess import PreprocessConfig, clean_line
-from ocr.layout import LayoutConfig, crop, find, find_lines
+from ocr.layout import LayoutConfig, crop, find_lines
 
 from .pages import corners, draw_page, grain, overlap, turn_points, turned
 
@@ -172,7 +174,7 @@ TEXTS_LARGE = ("une ligne de texte pour le test", "et une autre")
 
 
 def test_without_scikit_image_it_says_so(monkeypatch):
-    monkeypatch.setattr(find, "can_find_lines", lambda: False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'ocr\[layout\]'"):
         find_lines(draw_page()[0])
 
