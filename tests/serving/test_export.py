@@ -95,6 +95,23 @@ def test_lines_to_train_on(shared, tmp_path):
     assert "no line holds text" in export(shared, pages[:1], "table", png("first line")).error
 
 
+def test_a_searchable_pdf_holds_the_image_and_the_corrected_text(shared):
+    pytest.importorskip("reportlab")
+    pdfium = pytest.importorskip("pypdfium2")
+    [page] = read(shared, "some text")
+    page["lines"][0]["text"] = "some other text"
+    answer = export(shared, page, "pdf", png("some text"))
+    assert answer.headers["content-type"] == "application/pdf"
+    document = pdfium.PdfDocument(answer.body)
+    assert document[0].get_textpage().get_text_bounded().split() == ["some", "other", "text"]
+    # It can be read again, as can any format of /recognition be asked for.
+    [again] = shared.recognise(("a.pdf", answer.body), query="?lines=one").json["images"]
+    assert (again["width"], again["height"]) == (page["width"], page["height"])
+    hocr = shared.recognise(("a.png", png("some text")), query="?lines=one&format=hocr")
+    assert hocr.headers["content-type"].startswith("text/html") and b"ocr_line" in hocr.body
+    assert "image is not known" in export(shared, page, "pdf").error
+
+
 def test_several_pages_go_into_one_archive(shared):
     pages = read(shared, "first", "second")
     assert export(shared, pages, "text").body == b"first\n\x0csecond\n"
