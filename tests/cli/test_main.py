@@ -95,8 +95,8 @@ def test_settings_are_told_by_name(capsys):
 
     assert "training.epochs = 30    int, at least 1\n    Times" in settings()
     assert settings("training.epochs").count("\n") == 2
-    assert settings("captcha").startswith("data source captcha\n\nsplit = train    one of train, ")
-    assert "\n\nnetwork captcha\n\n" in settings("captcha")
+    assert settings("captcha").startswith("network captcha\n\nheight = 50    int, ")
+    assert "\n\ndata source captcha\n\nsplit = train    one of train, " in settings("captcha")
     assert "\nhidden = [64, 192]" in settings("small")
     assert "\nhidden = [128, 256]" in settings("base")
     assert "\n\nrecipe flor\n\n# Flor's network" in settings("flor")
