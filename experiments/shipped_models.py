@@ -4,20 +4,21 @@
 
 Writes ocr/weights/NAME.onnx and the language models of its decoder in ocr/weights/NAME, the
 report of the exported file in runs/ship/NAME. The trainings come first: french_model.py (and
-french_text.py, for word frequencies), english_lm.py. KenLM's build_binary must be on PATH.
+french_text.py, for word frequencies), english_lm.py.
 """
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from itertools import islice
 
 from chains import Models, step
 
+from lm import SPACE_TOKEN, load_ngram, pack_arpa
 from lm.base.files import atomic_path
 from lm.denoising import write_corpus
+from ocr.checkpoints.checkpoint import load_checkpoint
 from ocr.checkpoints.settings import read_experiment
 from ocr.training.sources import open_split
 
@@ -29,7 +30,7 @@ RECOGNISERS = {"french": ("french_first", "runs/french"),
 #: How the weights are stored: all that is shipped is to stay under 20 MB.
 PRECISION = {"french": ["--half"], "english": ["--int8", "--calibrate", "64"]}
 #: Figures of the n-grams are kept with this many bits.
-BITS = ("--quantise", "8")
+BITS = 8
 #: Most frequent French words that the model of word forms knows, besides the transcripts'.
 FRENCH_WORDS, WORDS = 125_000, "runs/text-fr/words.tsv"
 
@@ -48,15 +49,15 @@ def french_models(models, data):
     models.mix("characters", [
         models.train("characters-own", "character", 6, own),
         models.train("characters-words", "character", 6, sampled, "--prune", "0", "0", "0", "1"),
-    ], *BITS)
-    models.mix("wordforms", [models.train("wordforms-own", "wordform", 3, own), words], *BITS)
+    ])
+    models.mix("wordforms", [models.train("wordforms-own", "wordform", 3, own), words])
 
 
 def english_models(models, data):
     """Characters and word forms of the text that the training lines were drawn from."""
     corpus = data.train["text_file"]
-    models.train("characters", "character", 6, corpus, *BITS)
-    models.train("wordforms", "wordform", 3, corpus, *BITS)
+    models.train("characters", "character", 6, corpus)
+    models.train("wordforms", "wordform", 3, corpus)
 
 
 def main():
@@ -79,10 +80,13 @@ def main():
     {"french": french_models, "english": english_models}[name](models, data)
     folder = os.path.join(WEIGHTS, name)
     os.makedirs(folder, exist_ok=True)
+    alphabet = load_checkpoint(checkpoint).alphabet
+    tokens = [SPACE_TOKEN if c.isspace() else c for c in alphabet.characters]
     for model in ("characters", "wordforms"):
-        for ending in (".bin", ".unigrams.txt", ".json"):
-            with atomic_path(os.path.join(folder, model + ending)) as path:
-                shutil.copyfile(models.path(model + ending), path)
+        stored = load_ngram(models.path(model))
+        keep = tokens if stored.unit == "character" else None
+        pack_arpa(stored.arpa, BITS, keep, stored.metadata).save(
+            os.path.join(folder, f"{model}.ngram"))
     decoder = models.path("decoder.json")
     step("ocr", "tune", "--checkpoint", checkpoint, "--decoder", "beam-char",
          "--lm", os.path.join(folder, "characters"), "--words", os.path.join(folder, "wordforms"),

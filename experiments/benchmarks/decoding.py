@@ -90,7 +90,7 @@ def pyctcdecode(alphabet, words, pooled=False):
     options = {}
     if words:
         model = load_ngram(words)
-        options = {"kenlm_model_path": model.path, "unigrams": list(model.unigrams)}
+        options = {"kenlm_model_path": model.kenlm_path, "unigrams": list(model.unigrams)}
     decoder = build_ctcdecoder([*alphabet.characters, ""], **options)
     if not pooled:
         return lambda logits: [decoder.decode(line) for line in logits]
@@ -107,7 +107,7 @@ def ctc_beam_decoder(alphabet, words):
     options = {}
     if words:
         model = load_ngram(words)
-        options = {"kenlm_model_path": model.path, "unigrams": list(model.unigrams)}
+        options = {"kenlm_model_path": model.kenlm_path, "unigrams": list(model.unigrams)}
     decoder = build_ctcdecoder([*alphabet.characters, ""], **options)
     return lambda logits: [decoder.decode(log_softmax(line)) for line in logits]
 
@@ -128,8 +128,8 @@ def flashlight(alphabet, characters, weight, beta, width):
         beam_size=width, beam_size_token=20, beam_threshold=25.0, lm_weight=weight,
         sil_score=beta, log_add=True, criterion_type=CriterionType.CTC)
     space = alphabet.encode(" ")[0] if " " in alphabet else -1
-    decoder = LexiconFreeDecoder(options, KenLM(load_ngram(characters).path, dictionary), space,
-                                 alphabet.blank, [])
+    model = KenLM(load_ngram(characters).kenlm_path, dictionary)
+    decoder = LexiconFreeDecoder(options, model, space, alphabet.blank, [])
 
     def decode(logits):
         texts = []

@@ -154,3 +154,40 @@ def test_import_is_light(environment):
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True,
                             text=True)
     assert result.stdout.split("\n")[:3] == ["[]", "False", "load_ngram"], result.stderr
+
+
+def test_pack(run, tmp_path):
+    assert run("train", "text.txt", "--output", "m", "--no-packed").returncode == 0
+    assert not (tmp_path / "m.ngram").exists()
+    packed = run("pack", "m", "--quantise", "8")
+    assert packed.returncode == 0, packed.stderr
+    assert packed.stdout.startswith("m.ngram: order 3, 9 words, ")
+    (tmp_path / "keep.txt").write_text("the\ncat\nsat\n")
+    assert run("pack", "m.arpa", "--keep", "keep.txt", "--output", "k.ngram").returncode == 0
+    (tmp_path / "the.txt").write_text("the cat sat\n")
+    reports = [json.loads(run("perplexity", name, "the.txt", "--json").stdout)["perplexity"]
+               for name in ("m.arpa", "m.ngram", "k.ngram")]
+    assert reports[0] == pytest.approx(reports[1], rel=0.02)
+    assert reports[0] == pytest.approx(reports[2], rel=1e-6)
+    assert_refused(run("pack", "none"), "none: no such ARPA file")
+    assert_refused(run("pack", "m", "--output", "m.arpa"), "would take the place")
+    assert_refused(run("pack", "m", "--quantise", "9"), "2 to 8 bits, not 9")
+
+
+def test_no_command_eats_its_input(run, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("{}\n")
+    assert_refused(run("confusions", "pairs.jsonl", "--output", "pairs.jsonl"),
+                   "would take the place")
+    assert pairs.read_text() == "{}\n"
+    (tmp_path / "onto.arpa").write_text("the cat sat\n")
+    assert_refused(run("train", "onto.arpa", "--output", "onto"), "would take the place")
+    assert (tmp_path / "onto.arpa").read_text() == "the cat sat\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+def test_a_corpus_that_never_ends(run, tmp_path, kind):
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "pipe")
+    assert_refused(run("train", kind, "--output", "m"), f"{kind}: is a pipe or a device")
+    assert_refused(run("train", "text.txt", "--heldout", kind, "--output", "m"), "is a pipe")
