@@ -111,10 +111,10 @@ class PageReader:
 
     def lines_of(self, image) -> list[TextLine]:
         """Return the `TextLine` of each line of an image, as this reader finds them."""
-        auto = self.ways == "auto"
-        if self.finder is None or auto and is_single_line(image):
-            return [whole_image(image)]
-        return self.finder.find(image)
+        return [whole_image(image)] if self._is_line(image) else self.finder.find(image)
+
+    def _is_line(self, image):
+        return self.finder is None or self.ways == "auto" and is_single_line(image)
 
     def read(self, image, lines: Optional[list[TextLine]] = None) -> PageReading:
         """Read one image.
@@ -171,10 +171,11 @@ class PageReader:
             grey = as_grey(image)
         except DataError as error:
             raise DataError(f"{source.title}: {error}" if source.title else str(error)) from None
-        found = lines is None and self.ways != "one"
         if callable(lines):
             lines = lines(grey)
-        lines = self.lines_of(grey) if lines is None else list(lines)
+        found = lines is None and not self._is_line(grey)
+        if lines is None:
+            lines = self.finder.find(grey) if found else [whole_image(grey)]
         return _Opened(source, grey, lines, [crop(grey, line) for line in lines], found)
 
     def _finish(self, waiting, errors):
@@ -224,7 +225,9 @@ class PageReader:
     def _turned(self, page, logits):
         """Return (page, logits) read the way round that it was written; None as it lies."""
         sure = _certainty_of(logits, self.recogniser.alphabet.blank)
-        if sure >= _DOUBTFUL:
+        height, width = page.grey.shape
+        # What is as wide as a line is no page on its side.
+        if sure >= _DOUBTFUL or width > 4 * height:
             return None
         on_side = np.rot90(page.grey)
         # To tell the direction, lines found in a small picture are enough.
