@@ -179,11 +179,12 @@ def torch_network(torch, config, classes):
     class Network(nn.Module):
         def __init__(self):
             super().__init__()
-            channels = config.body_channels
+            # What settings leave open are ResNet34's.
+            channels = config.body_channels or 64
             self.stem = nn.Conv2d(1, channels, 7, 2, 3, bias=False)
             self.stem_norm = nn.BatchNorm2d(channels)
             self.body = nn.ModuleList(Residual(channels, channels)
-                                      for _ in range(config.body_blocks))
+                                      for _ in range(config.body_blocks or 3))
             self.downsamplers, self.encoders = nn.ModuleList(), nn.ModuleList()
             height = math.ceil(math.ceil(config.height / 2) / 2)
             for scale, hidden in enumerate(config.hidden):
