@@ -80,7 +80,12 @@ def test_ctrl_c_while_modules_are_imported(tmp_path, arguments, module):
         # Just behind it the handler is set.
         time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=120) == 130, log.read_text()[-2000:]
+        status = process.wait(timeout=120)
+    if " INFO serving " in log.read_text():
+        # It had begun: an orderly end.
+        assert status == 0 and " 0 lost" in log.read_text()
+        return
+    assert status == 130, log.read_text()[-2000:]
     # What is not of `-X importtime`; a training that had begun says that it is saved.
     own = [line for line in log.read_text().splitlines()
            if line.startswith("ocr: ") or "Traceback" in line or "rror" in line.split("|")[0]]

@@ -56,8 +56,12 @@ def visit(browser, client):
     browser.open("about:blank#")
     browser.open(url)
     browser.wait(READY)
-    browser.run("document.getElementById('lines').value = 'one'")
+    one_line(browser)
     browser.messages.clear()
+
+
+def one_line(browser):
+    browser.run("document.getElementById('lines').value = 'one'")
 
 
 @pytest.fixture
@@ -271,9 +275,17 @@ def test_nothing_is_lost_by_a_reload(page, tmp_path, shared):
         shared.send("DELETE", f"/jobs/{job['id']}")
     reload(page)
     page.wait(f"{TEXTS}[0].includes('very ') && document.getElementById('image').naturalWidth")
+    one_line(page)
     page.run("window.confirm = () => true; document.getElementById('again').click()")
-    page.wait(f"{DONE} && document.getElementById('page').options.length === 3")
-    assert not page.run("localStorage.getItem('ocr:at') === null")
+    page.wait(f"{DONE} && document.getElementById('page').options.length === 3 && "
+              f"{TEXTS}[0] === 'first'")
+    # The other document, not looked at until then, has its picture too.
+    page.run("document.getElementById('page').value = 0;"
+             "document.getElementById('page').dispatchEvent(new Event('change'))")
+    page.wait(f"{TEXTS}[0] === 'alone' && document.getElementById('image').naturalWidth")
+    # The browser notes that there was no job to delete.
+    assert len(page.messages) <= 1
+    page.messages.clear()
 
 
 def test_a_reload_while_it_reads(browser, running, tmp_path):

@@ -84,23 +84,30 @@ function show(document, number, line = 0) {
 }
 
 async function showPicture(document, number, id) {
-  if (!urls.has(id)) {
-    let blob = await store.get("pictures", [document.id, number]);
-    if (!blob)
-      try {
-        blob = await picture(document.job, number);
-        store.put("pictures", [document.id, number], blob);
-      } catch (error) {
-        complain(error instanceof Gone ? "The service no longer has this page's image." : error.message);
-        return;
-      }
-    urls.set(id, URL.createObjectURL(blob));
+  try {
+    if (!urls.has(id)) urls.set(id, URL.createObjectURL(await pictureOf(document, number)));
+  } catch (error) {
+    return complain(error instanceof Gone ? "The service no longer has this page's image." : error.message);
   }
   if (at.document === document && at.page === number) {
     viewer.picture(urls.get(id));
     list.picture(urls.get(id));
   }
 }
+
+async function pictureOf(document, number) {
+  const kept = await store.get("pictures", [document.id, number]);
+  if (kept) return kept;
+  const blob = await picture(document.job, number);
+  if (documents.includes(document)) store.put("pictures", [document.id, number], blob);
+  return blob;
+}
+
+// Pictures of pages that nobody has looked at yet are kept too, one after the other.
+let fetching = Promise.resolve();
+const fetchLater = (document, number) => {
+  fetching = fetching.then(() => documents.includes(document) && pictureOf(document, number)).catch(() => {});
+};
 
 const step = by => {
   const next = places()[place() + by];
@@ -208,6 +215,7 @@ function take(document, event) {
       // After a reload what was typed is known before the lines are.
       store.loadEdits(document);
       keep(document);
+      fetchLater(document, event.at);
     }
     if (at.document === document && at.page === event.at && !$("list").children.length) show(document, event.at);
   } else if (one.lines && !one.lines[event.line].reading) {
