@@ -447,7 +447,8 @@ class Command(Family):
         from ocr.cli.main import main
 
         errors = io.StringIO()
-        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stderr(errors), \
+                contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
             status = main(list(arguments))
         told = errors.getvalue()
         if status not in (0, 2) or "Traceback" in told:

@@ -252,11 +252,10 @@ class _Search:
         tried[none, scores[none].argmax(1)] = True
         skip = np.where(tried[:, prefixes.blank], scores[:, prefixes.blank], _NEVER)
         tried[:, prefixes.blank] = False
-        # The best prefix can stay as it is: what falls short of that, less the pruning, is not
-        # kept, so it need not be scored.
+        # Where a blank is tried, the best prefix can stay as it is: what falls short of that,
+        # less the pruning, is not kept, so it need not be scored.
         most = total + lm + self.bonus
-        floor = (config.beam_prune_logp + scores[:, prefixes.blank] - self.bonus
-                 + np.maximum.reduceat(most, begins))
+        floor = config.beam_prune_logp + skip - self.bonus + np.maximum.reduceat(most, begins)
         most -= floor[line]
         stay = total + skip[line]
         own = scores[line, label]
@@ -297,7 +296,7 @@ class _Search:
 
         # New ones are scored by the models, the quicker first, as long as they may be kept.
         kept = np.logaddexp(stay, again) + lm
-        least = self._least(kept, line, begins, floor)
+        least = self._least(kept, begins)
         hope = (reach + (lm + self.bonus)[beam] >= least[line[beam]]).nonzero()[0]
         beam, new, reach = beam[hope], new[hope], reach[hope]
         grown_lm, state = self._add_characters(number[beam], new)
@@ -328,13 +327,13 @@ class _Search:
                       np.concatenate((stay, np.full(len(reach), _NEVER)))[chosen],
                       np.concatenate((again, reach))[chosen])
 
-    def _least(self, kept, line, begins, floor) -> np.ndarray:
+    def _least(self, kept, begins) -> np.ndarray:
         """Return, for each line, the score below which a new prefix will not be kept."""
         best = np.maximum.reduceat(kept, begins) + self.config.beam_prune_logp
         count = np.add.reduceat(kept > _NEVER, begins)
         full = np.where(count >= self.config.beam_width, np.minimum.reduceat(kept, begins),
                         _NEVER)
-        return np.maximum(floor, np.maximum(best, full))
+        return np.maximum(best, full)
 
     def _add_characters(self, number: np.ndarray, new: np.ndarray
                         ) -> tuple[np.ndarray, np.ndarray]:

@@ -56,8 +56,10 @@ class Reference:
             tried = tried.tolist() if len(tried) else [int(row.argmax())]
             found = {}
             bonus = max(config.beta, 0) + max(config.hotword_weight, 0) * bool(config.hotwords)
+            # The best prefix that stays, less the pruning: none stays where a blank is not tried.
             floor = config.beam_prune_logp + row[blank] + max(
-                np.logaddexp(*ends) + self.language(text, False) for text, ends in beams.items())
+                np.logaddexp(*ends) + self.language(text, False) for text, ends in beams.items()
+            ) if blank in tried else NEVER
 
             def add(text, in_blank, in_label, found=found):
                 old = found.get(text, (NEVER, NEVER))

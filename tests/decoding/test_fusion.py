@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lm import NgramConfig, load_ngram, train_ngram
@@ -172,6 +172,8 @@ def test_models_of_order_1(models, tmp_path, option, unit):
 @given(st.integers(0, 2 ** 20), st.integers(1, 25), st.sampled_from([1, 3, 10]),
        st.sampled_from([-1.0, -4.0, -30.0]), st.sampled_from([-1.5, -4.0, -30.0]),
        st.booleans(), st.booleans(), st.booleans(), st.sampled_from([-0.5, 1.0]))
+# No blank is tried in the second frame, so that no prefix stays as it is.
+@example(279001, 2, 1, -1.0, -1.5, True, False, True, -0.5)
 def test_reads_as_the_plain_search(models, seed, frames, width, prune, least, letters, words,
                                    boundary, beta):
     options = {"beam_width": width, "beam_prune_logp": prune, "token_min_logp": least,
