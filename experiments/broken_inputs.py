@@ -11,6 +11,8 @@ Prints a row for each family; exit status 1 if anything failed, with the file ke
 
 import argparse
 import contextlib
+import dataclasses
+import filecmp
 import io
 import json
 import os
@@ -21,6 +23,8 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -33,6 +37,8 @@ HOSTILE = (b"nan", b"inf", b"-1", b"0", b"1e308", b"9" * 6000, b"\x00", b"\xff\x
            b"{" * 3000, "\u2028".encode(), "\u0085".encode(), b"\r", b"..", b"/dev/zero", b"%s%n",
            b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"null", b"true", b"2026-02-30", b"&a [*a]",
            "x\u0301".encode(), b"\x1b[31m", b"," * 500, b"\t\t", b"-" * 300)
+VALUES = (None, True, -1, 0, 3, 0.5, 1e300, 2 ** 63, 10 ** 40, "", "x", "\ud800", "/dev/zero", [],
+          {}, [[]], [None], ["x", 1], {"a": 1}, {"": []}, [0] * 50, "x" * 5000)
 
 
 class Hang(BaseException):
@@ -72,8 +78,38 @@ def break_bytes(data, rng):
     return bytes(data)
 
 
+def break_json(value, rng):
+    """Return whole JSON with one value in it another one, gone, or there twice."""
+    value = json.loads(json.dumps(value))
+    places, found = [], [value]
+    while found:
+        node = found.pop()
+        inside = list(node.items() if isinstance(node, dict) else enumerate(node))
+        places += [(node, key) for key, _ in inside]
+        found += [child for _, child in inside if isinstance(child, (dict, list))]
+    if not places or rng.random() < 0.03:
+        return rng.choice(VALUES)
+    node, key = rng.choice(places)
+    kind = rng.randrange(8)
+    if kind == 0:
+        del node[key]
+    elif kind == 1 and isinstance(node, list):
+        node.insert(key, node[key])
+    elif kind == 2:
+        node[key] = json.loads(json.dumps(rng.choice(places)[0]))
+    else:
+        node[key] = rng.choice(VALUES)
+    return value
+
+
 def break_text(data, rng):
-    """Like `break_bytes`, at the words, numbers and rows of a text."""
+    """Like `break_bytes`, at the words, numbers, rows and JSON values of a text."""
+    if rng.random() < 0.5:
+        rows = data.split(b"\n") if b"}\n{" in data else [data]
+        at = rng.randrange(len(rows))
+        with contextlib.suppress(ValueError):
+            rows[at] = json.dumps(break_json(json.loads(rows[at]), rng)).encode()
+            return b"\n".join(rows)
     if rng.random() < 0.3:
         return break_bytes(data, rng)
     rows = data.split(b"\n")
@@ -409,32 +445,68 @@ class Onnx(Family):
                 raise Changed("other logits")
 
 
-class Arpa(Family):
-    """n-gram models as ARPA."""
+class Ngrams(Family):
+    """n-gram models, as ARPA and packed, what tells about them, and their corpus."""
 
     text = True
+    LINES = ("the cat sat", "a dog on the mat", "nothing of this")
 
     def make(self, rng):
-        from lm import NgramConfig, train_ngram
+        from lm import NgramConfig, load_ngram, train_ngram
 
         corpus = os.path.join(self.folder, "corpus.txt")
         with open(corpus, "w", encoding="utf-8") as out:
             out.write("the cat sat on the mat\na cat and a dog\nthe dog sat\n" * 5)
         name = os.path.join(self.folder, "words")
-        train_ngram(NgramConfig(corpus=(corpus,), output=name, order=2))
-        for path in os.listdir(self.folder):
-            if path.endswith((".bin", ".json")):
-                os.unlink(os.path.join(self.folder, path))
-        return [name + ".arpa", corpus]
+        train_ngram(NgramConfig(corpus=(corpus,), output=name, order=2, binary_type="none"))
+        self.scores = self._scores(load_ngram(name + ".ngram"))
+        # Alone, it tells all about itself.
+        os.makedirs(os.path.join(self.folder, "packed"))
+        packed = shutil.move(name + ".ngram", os.path.join(self.folder, "packed"))
+        return [name + ".arpa", name + ".json", corpus, packed, packed]
+
+    def _scores(self, model):
+        list(model.unigram_probs())
+        lines = [" ".join(model.tokenise(line)) for line in self.LINES]
+        return [list(model.packed.full_scores(line)) for line in lines]
+
+    def broken(self, case, rng):
+        super().broken(case, rng)
+        path = os.path.join(case, "packed", "words.ngram")
+        if self._changed(path) and rng.random() < 0.5:
+            # As if it had been written so: the checksum agrees.
+            with open(self.files[-1], "rb") as source:
+                data = source.read()
+            begin = len(b"packed n-gram 1\n") + 12
+            end = begin + int.from_bytes(data[begin - 12:begin - 4], "little")
+            head, arrays = data[begin:end], data[end:]
+            if rng.random() < 0.6:
+                head = break_text(head, rng).ljust(end - begin)
+            else:
+                arrays = break_bytes(arrays, rng)
+            with open(path, "wb") as out:
+                out.write(data[:begin - 12] + len(head).to_bytes(8, "little")
+                          + zlib.crc32(head + arrays).to_bytes(4, "little") + head + arrays)
+            open(path + ".forged", "w").close()
+
+    def _changed(self, path):
+        whole = next(file for file in self.files if file.endswith(os.path.basename(path)))
+        return not filecmp.cmp(path, whole, shallow=False)
 
     def read(self, case):
         from lm import NgramConfig, load_ngram, train_ngram
 
+        packed, corpus = os.path.join(case, "packed", "words.ngram"), f"{case}/corpus.txt"
         with contextlib.suppress(OCRError):
-            load_ngram(os.path.join(case, "words.arpa"))
+            if self._changed(packed):
+                found = self._scores(load_ngram(packed))
+                if found != self.scores and not os.path.exists(packed + ".forged"):
+                    raise Changed("other scores")
         with contextlib.suppress(OCRError):
-            train_ngram(NgramConfig(corpus=(os.path.join(case, "corpus.txt"),),
-                                    output=os.path.join(case, "new"), order=2))
+            self._scores(load_ngram(os.path.join(case, "words.arpa")))
+        with contextlib.suppress(OCRError):
+            if self._changed(corpus):
+                train_ngram(NgramConfig(corpus=(corpus,), output=f"{case}/new", order=2))
 
 
 class Command(Family):
@@ -489,7 +561,7 @@ training:
 
 
 class Json(Family):
-    """JSON files: alphabet, pairs, confusions, decoder settings, segmentation."""
+    """JSON files: alphabet, pairs, errors, tuned decoders, reports, lines found and prepared."""
 
     text = True
 
@@ -506,26 +578,70 @@ class Json(Family):
                 json.dump(value, out, indent=1)
         from lm.confusions import ConfusionModel
         from lm.denoising import DenoisingPair, write_pairs
+        from lm.noise import NoiseModel
+        from ocr.correction import PipelineConfig
+        from ocr.decoding.calibration import Calibrator
+        from ocr.evaluation.report import EvaluationReport, SystemResult
+        from ocr.recognition.tuned import save_tuned
 
         pairs = [DenoisingPair(str(i), "la maison", "la maisom") for i in range(3)]
         write_pairs(os.path.join(self.folder, "pairs.jsonl"), pairs,
                     {"readings_of_training_lines": "none"})
         ConfusionModel.learn(pairs).save(os.path.join(self.folder, "confusions.json"))
+        NoiseModel.learn(pairs).save(os.path.join(self.folder, "noise.json"))
+        with open(os.path.join(self.folder, "model.ckpt"), "wb") as out:
+            out.write(b"its weights")
+        calibration = Calibrator(1.0, -0.5, 0.9, 0.1).to_dict()
+        for name in ("beam", "greedy+spelling"):
+            pipeline = dataclasses.replace(PipelineConfig.of(name), calibration=calibration)
+            save_tuned(os.path.join(self.folder, "model.ckpt"), pipeline,
+                       {"cer": 0.05, "wer": 0.1, "helps": True})
+        EvaluationReport("table", "test", ["1", "2"], ["a b", "c"], [
+            SystemResult("greedy", ["a b", "e"], 1.5, [0.9, 0.4], {})]).save_json(
+                os.path.join(self.folder, "report.json"))
+        self.table = Tables(self.folder + "-lines").files[0]
+        self.lines = self._prepared(self.folder)
         return [os.path.join(self.folder, name) for name in sorted(os.listdir(self.folder))]
+
+    def _prepared(self, cache):
+        from ocr.batching.prepared import PreparedLines
+        from ocr.data import open_dataset
+        from ocr.image import PreprocessConfig
+
+        lines = PreparedLines(open_dataset("table", path=self.table), PreprocessConfig(height=32),
+                              cache, progress=False)
+        return [lines[index].tolist() for index in range(len(lines))]
 
     def read(self, case):
         from lm.confusions import ConfusionModel
         from lm.denoising import read_pairs
+        from lm.noise import NoiseModel
         from ocr.correction import load_pipeline
+        from ocr.evaluation.report import EvaluationReport
         from ocr.layout import read_segmentation
+        from ocr.recognition.tuned import pipeline_of, tuned_names
         from ocr.text import Alphabet
+
+        def tuned(path):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tuned_names(path)
+                pipeline_of(path).to_dict()
+
+        def report(path):
+            found = EvaluationReport.load_json(path)
+            found.table(), found.to_json()
 
         for read, name in ((Alphabet.from_file, "alphabet.json"),
                            (load_pipeline, "pipeline.json"),
                            (lambda path: read_segmentation(path, (160, 90)), "segmentation.json"),
-                           (read_pairs, "pairs.jsonl"), (ConfusionModel.load, "confusions.json")):
+                           (read_pairs, "pairs.jsonl"), (ConfusionModel.load, "confusions.json"),
+                           (NoiseModel.load, "noise.json"), (report, "report.json"),
+                           (tuned, "model.ckpt")):
             with contextlib.suppress(OCRError):
                 read(os.path.join(case, name))
+        if self._prepared(case) != self.lines:
+            raise Changed("lines from a cache are others")
 
 
 class CommandLines(Command):
@@ -559,6 +675,9 @@ class CommandLines(Command):
                 del words[at]
             else:
                 words.insert(at, f"{rng.choice(('model', 'data.x', 'training.epochs'))}={value}")
+        if words[0] == "synth" and "--forms" not in words:
+            # Nothing wrong with it, but many forms take their time.
+            words += ["--forms", "0"]
         with open(os.path.join(case, "words.json"), "w") as out:
             json.dump(words, out)
 
@@ -578,7 +697,7 @@ class CommandLines(Command):
 
 
 FAMILIES = {"images": Images, "tables": Tables, "iam": IamTrees, "pages": Pages, "hdf5": Hdf5,
-            "checkpoints": Checkpoints, "onnx": Onnx, "arpa": Arpa, "yaml": Yaml, "json": Json,
+            "checkpoints": Checkpoints, "onnx": Onnx, "ngrams": Ngrams, "yaml": Yaml, "json": Json,
             "command-lines": CommandLines}
 
 

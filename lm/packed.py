@@ -18,7 +18,7 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from .base.errors import LanguageModelError, MissingDataError
-from .base.files import atomic_path, check_regular
+from .base.files import atomic_path, check_regular, parse_json
 
 __all__ = ["SPECIAL", "BOS", "EOS", "UNK", "PackedNgram", "Rows", "State", "first_children",
            "is_packed", "read_packed"]
@@ -271,7 +271,10 @@ def read_packed(path: Union[str, os.PathLike]) -> PackedNgram:
     if zlib.crc32(content[fixed:]) != int.from_bytes(head[-4:], "little"):
         raise LanguageModelError(f"{path}: damaged or cut off: its checksum does not agree")
     try:
-        told = json.loads(content[fixed:fixed + size].tobytes())
+        told = parse_json(content[fixed:fixed + size].tobytes(),
+                          f"{path}: not a packed n-gram model", error=LanguageModelError)
+        if not isinstance(told["metadata"], dict):
+            raise ValueError("its metadata are no object")
         arrays = {}
         for name, (kind, shape, begin) in told["arrays"].items():
             begin += fixed + size
@@ -281,13 +284,15 @@ def read_packed(path: Union[str, os.PathLike]) -> PackedNgram:
         model = PackedNgram(told["order"], arrays.pop("vocabulary").tobytes(), arrays,
                             told["metadata"])
         _check_tree(model)
-    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
+    except LanguageModelError:
+        raise
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise LanguageModelError(f"{path}: not a packed n-gram model ({error})") from None
     return model
 
 
 def _check_tree(model: PackedNgram) -> None:
-    """Raise ValueError where an index would lead out of the arrays."""
+    """Raise ValueError where an index would lead out of the arrays, or a word is no text."""
     arrays, leaves = model.arrays, model.leaves
     starts, children = arrays["starts"].tolist(), arrays["children"]
     sizes = {"children": leaves, "block": -(-leaves // _BLOCK), "word": starts[-1] - starts[2],
@@ -299,6 +304,14 @@ def _check_tree(model: PackedNgram) -> None:
             or starts[-1] != starts[2] + children.sum(dtype=np.int64)
             or children[0] or (arrays["word"] >= len(model)).any()):
         raise ValueError("its n-grams do not fit together")
+    for name, orders in (("prob", model.order), ("backoff", model.order - 1)):
+        codes, book = arrays[name], arrays.get(f"{name}_book")
+        if codes.dtype.kind != ("f" if book is None else "u") or codes.ndim != 1 or (
+                book is not None and (book.dtype.kind != "f" or len(book) < orders
+                                      or codes.max(initial=0) >= book.shape[1])):
+            raise ValueError(f"its {name} codes do not fit together")
+    if len(model.words) != len(model) - len(SPECIAL):
+        raise ValueError("its words do not fit together")
 
 
 def first_children(children: np.ndarray, begin: int) -> np.ndarray:

@@ -1,12 +1,13 @@
 """Several decoders over the same lines: table, JSON."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Optional
 
 from rapidfuzz.distance import Levenshtein
 
 from lm.base.errors import DataError
 from lm.base.files import read_json, write_json
+from lm.base.settings import from_mapping
 from lm.normalisation import Normaliser
 
 from ..text import tidy
@@ -33,7 +34,7 @@ class SystemResult:
     """
 
     name: str
-    hypotheses: list
+    hypotheses: list[str]
     seconds: Optional[float] = None
     confidences: Optional[list] = None
     settings: dict = field(default_factory=dict)
@@ -164,8 +165,8 @@ class EvaluationReport:
         try:
             if value["format"] != FORMAT:
                 raise KeyError("format")
-            systems = [SystemResult(s["name"], s["hypotheses"], s["seconds"], s["confidences"],
-                                    s["settings"]) for s in value["systems"]]
+            systems = [from_mapping(SystemResult, {f.name: s[f.name] for f in fields(SystemResult)})
+                       for s in value["systems"]]
             return cls(value["data"], value["split"], value["ids"], value["references"], systems,
                        value["tokenisation"], value["extra"], value.get("normalise", ()))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

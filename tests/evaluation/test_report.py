@@ -72,6 +72,12 @@ def test_json_round_trip(tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(DataError, match="bad.json: not a report"):
         EvaluationReport.load_json(str(tmp_path / "bad.json"))
+    for key, wrong in (("name", 5), ("seconds", "x"), ("hypotheses", "abc"), ("settings", 1)):
+        greedy_as_it_was, greedy[key] = greedy[key], wrong
+        (tmp_path / "bad.json").write_text(json.dumps(value))
+        with pytest.raises(DataError, match=f"bad.json: not a report .*{key}"):
+            EvaluationReport.load_json(str(tmp_path / "bad.json"))
+        greedy[key] = greedy_as_it_was
     with pytest.raises(DataError, match="no such file"):
         EvaluationReport.load_json(str(tmp_path / "none.json"))
 

@@ -152,6 +152,15 @@ def test_damage_is_found(arpa, tmp_path):
             read_packed(path)
     with pytest.raises(MissingDataError, match="none"):
         read_packed(tmp_path / "none")
+    # A checksum that agrees does not make the rest sensible.
+    for wrong in ({"metadata": ["x"]}, {"_vocabulary": b"\xff" + model._vocabulary[1:]},
+                  {"_vocabulary": model._vocabulary + b"more\n"},
+                  {"arrays": {**model.arrays, "prob": model.arrays["prob"].astype(np.int8)}}):
+        odd = pack_arpa(arpa)
+        vars(odd).update(wrong)
+        odd.save(path)
+        with pytest.raises(LanguageModelError, match="m.ngram: not a packed n-gram model"):
+            read_packed(path)
     # A checksum that agrees does not make the numbers sensible.
     model.arrays["children"] = model.arrays["children"].copy()
     model.arrays["children"][3] += 1
