@@ -55,6 +55,7 @@ $(BIN)/lmplz: | $(VENV)/installed
 lint: install
 	$(BIN)/ruff check ocr lm tests experiments
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

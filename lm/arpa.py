@@ -71,7 +71,7 @@ def _read_counts(path: Union[str, os.PathLike], source: BinaryIO) -> list[int]:
         raise LanguageModelError(f"{path}: compressed; unpack it first (gunzip)")
     if raw.strip() != b"\\data\\":
         raise LanguageModelError(f"{path}: not an ARPA file (it does not begin with \\data\\)")
-    counts = []
+    counts: list[int] = []
     for raw in source:
         if not raw.strip():
             break

@@ -101,7 +101,7 @@ def tokenise(text: str, unit: str, reserved: str = "error", where: str = "text"
     return [SPACE_TOKEN if character.isspace() else character for character in text], skipped
 
 
-def _decode(raw: bytes, path: str, number: int) -> str:
+def _decode(raw: bytes, path: Union[str, os.PathLike], number: int) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -146,9 +146,9 @@ def interpolate(config: InterpolationConfig) -> NgramModel:
         A component has no ARPA file, or a damaged one; their units or their normalisation
         differ; held-out text without a known token.
     """
-    weights = config.weights or (1.0,) * len(config.models)
-    paths = [path for path, weight in zip(config.models, weights) if weight]
-    weights = np.array([weight for weight in weights if weight]) / sum(weights)
+    told = config.weights or (1.0,) * len(config.models)
+    paths = [path for path, weight in zip(config.models, told) if weight]
+    weights = np.array([weight for weight in told if weight]) / sum(told)
     models = {path: _open(path, config.unit) for path in paths if not path.endswith(".tsv")}
     if not models:
         raise ConfigError("all n-gram models have the weight 0")
@@ -159,7 +159,7 @@ def interpolate(config: InterpolationConfig) -> NgramModel:
     if unit == "character" and len(models) < len(set(paths)):
         raise LanguageModelError("a list of words is no component of a character model; write "
                                  "text of it (lm sample) and train a model on that")
-    check_apart([config.output + ".arpa"], [model.arpa for model in models.values()])
+    check_apart([config.output + ".arpa"], [model.arpa for model in models.values() if model.arpa])
     order = max(model.order for model in models.values())
     heldout = None
     if config.heldout:

@@ -55,7 +55,7 @@ class NgramModel:
     order: int
     unit: str
     metadata: dict = field(repr=False, default_factory=dict)
-    _words: Optional[tuple[str, ...]] = field(repr=False, compare=False, default=None)
+    _words: tuple[str, ...] = field(repr=False, compare=False, default=())
     _packed: Optional[PackedNgram] = field(repr=False, compare=False, default=None)
 
     @cached_property
@@ -266,7 +266,8 @@ def load_ngram(path: Union[str, os.PathLike], unit: Optional[str] = None) -> Ngr
     if unit is not None and unit not in UNITS:
         raise ConfigError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}")
     name, file = _locate(path)
-    packed = words = None
+    packed: Optional[PackedNgram] = None
+    words: tuple[str, ...] = ()
     metadata = _read_metadata(name + ".json")
     arpa = name + ".arpa" if os.path.isfile(name + ".arpa") else None
     kenlm_path = name + ".bin" if os.path.isfile(name + ".bin") else arpa

@@ -95,8 +95,8 @@ class PackedNgram:
         if self._vocabulary_blocks is None:
             lines = self._vocabulary.split(b"\n")[:-1]
             sizes = np.array([len(line) + 1 for line in lines], np.int64)
-            begins = np.concatenate(([0], np.cumsum(sizes)))[:-1][::_BLOCK]
-            self._vocabulary_blocks = lines[::_BLOCK], begins.tolist()
+            ends = np.concatenate(([0], np.cumsum(sizes)))
+            self._vocabulary_blocks = lines[::_BLOCK], ends[:-1][::_BLOCK].tolist()
         raw = word.encode("utf-8", "surrogatepass")
         heads, begins = self._vocabulary_blocks
         block = bisect_right(heads, raw) - 1
@@ -268,7 +268,7 @@ def read_packed(path: Union[str, os.PathLike]) -> PackedNgram:
     if not head.startswith(_MAGIC) or len(head) < fixed:
         raise LanguageModelError(f"{path}: not a packed n-gram model (lm pack writes one)")
     size = int.from_bytes(head[len(_MAGIC):-4], "little")
-    if zlib.crc32(content[fixed:]) != int.from_bytes(head[-4:], "little"):
+    if zlib.crc32(content[fixed:].data) != int.from_bytes(head[-4:], "little"):
         raise LanguageModelError(f"{path}: damaged or cut off: its checksum does not agree")
     try:
         told = parse_json(content[fixed:fixed + size].tobytes(),

@@ -53,8 +53,8 @@ def pack_arpa(path: Union[str, os.PathLike], quantise: int = 0,
     unigrams.setdefault("<unk>", [_UNKNOWN_MISSING, 0.0])
     words = sorted(unigrams.keys() - set(SPECIAL), key=lambda word: word.encode("utf-8"))
     number = {word: place for place, word in enumerate((*SPECIAL, *words))}
-    figures = np.array([unigrams[word] for word in number], np.float32)
-    probs, backoffs, last = [figures[:, 0]], [figures[:, 1]], []
+    table = np.array([unigrams[word] for word in number], np.float32)
+    probs, backoffs, last = [table[:, 0]], [table[:, 1]], []
     starts, children = [0, 1, 1 + len(number)], [np.zeros(1, np.int64)]
     nodes = {word: 1 + place for word, place in number.items()}
     for order, entries in enumerate(sections, 2):

@@ -167,7 +167,7 @@ def train_ngram(config: NgramConfig) -> NgramModel:
         if lmplz is None and config.estimator == "lmplz":
             raise LanguageModelError("lmplz is not on PATH; give its path (--lmplz), or use the "
                                      "builtin estimator")
-    settings = {"unit": config.unit, "reserved": config.reserved,
+    settings: dict[str, Any] = {"unit": config.unit, "reserved": config.reserved,
                 "blank_lines": config.blank_lines, "normalise": config.normalise}
     corpus = Corpus(config.corpus, description="reading corpus", **settings)
     if lmplz is None and config.estimator == "auto":

@@ -35,9 +35,9 @@ class Plugin:
         What it takes besides NumPy; "a|b" where either will do.
     """
 
-    config_class = NoSettings
-    paths = ()
-    packages = ()
+    config_class: type = NoSettings
+    paths: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @classmethod
     def needs(cls, config):

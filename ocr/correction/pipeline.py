@@ -50,7 +50,7 @@ class PipelineConfig:
         "beam-char+spelling" names a decoder with correctors behind it. A `PipelineConfig` comes
         back as it is.
         """
-        if isinstance(name, cls):
+        if isinstance(name, PipelineConfig):
             return name
         if isinstance(name, str):
             name, found = parse_name(name)
@@ -133,7 +133,7 @@ def _migrated(decoder):
         key: value for key, value in settings.items() if key in known or key not in _SHARED}}
 
 
-def parse_name(name):
+def parse_name(name: str) -> tuple[str, list[str]]:
     """Split "beam-char+spelling" into the decoder's name and the correctors' names.
 
     Raises

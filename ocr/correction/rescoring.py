@@ -48,7 +48,7 @@ class RescoreConfig(Settings):
 class _Rescorer(Corrector):
     config_class = RescoreConfig
     paths = ("lm",)
-    units = ()
+    units: tuple[str, ...] = ()
     tunable = {"weight": ((0.0, 0.1, 0.2, 0.4, 0.7, 1.0), 0.1, 0.0, 3.0),
                "beta": ((0.0, 0.5, 1.0, 2.0), 0.4, -3.0, 6.0),
                "keep": ((1.0, 0.5, 0.0), 0.2, 0.0, 2.0)}

@@ -173,7 +173,8 @@ class LineDataset:
         """
         path = self.samples[index].path
         if path is None:
-            return self.image(index).shape
+            height, width = self.image(index).shape
+            return height, width
         return image_shape(path)
 
     def image_key(self, index: int) -> str:

@@ -57,7 +57,7 @@ def import_h5py():
 
 
 _guarded = threading.Lock()
-_guard = []
+_guard: list = []
 
 
 def _guard_forks():

@@ -150,9 +150,9 @@ class _ImageFinder:
 # -- the source -------------------------------------------------------------------------------
 
 def _select(items, wanted, mode):
-    """Return the items that `wanted` selects, and the keys that selected none."""
+    """Return the items that `wanted` selects, and what of it selected none."""
     if wanted is None:
-        return list(items), set()
+        return list(items), []
     depths = range(2, DEPTHS[mode] + 1)
     chosen, unused = [], set(wanted)
     for item in items:
@@ -160,7 +160,7 @@ def _select(items, wanted, mode):
         unused.difference_update(keys)
         if keys:
             chosen.append(item)
-    return chosen, unused
+    return chosen, [wanted[key] for key in sorted(unused)]
 
 
 def open_iam(root: str, mode: Literal["line", "word", "form"] = "line",
@@ -224,8 +224,7 @@ def open_iam(root: str, mode: Literal["line", "word", "form"] = "line",
     else:
         items = ascii_items(root, mode)
     items, unused = _select(items, wanted, mode)
-    for key in sorted(unused):
-        id, where = wanted[key]
+    for id, where in unused:
         report.add(id, "unknown id", f"{where}: no such {mode} in the {annotations} annotations")
     items = [item for item in items if segmentation in ("all", item.segmentation)]
     samples = _samples(items, _ImageFinder(root, mode), report)

@@ -345,14 +345,13 @@ def open_index(path: str, characters: str, root: Optional[str] = None, blank: Bl
         hashes.append(hash(words[0]))
         if len(offsets) == limit:
             break
-    offsets, lines, hashes = (np.array(a) for a in (offsets, lines, hashes))
-    repeated = _repeated(rows, offsets, hashes)
+    begins, numbers = np.asarray(offsets), np.asarray(lines)
+    repeated = _repeated(rows, begins, np.asarray(hashes))
     for position in repeated:
-        report.add(f"{os.path.basename(path)}:{lines[position]}", "repeated file",
-                   f"{path}, line {lines[position]}: {rows.row(offsets[position])[0].decode()} "
+        report.add(f"{os.path.basename(path)}:{numbers[position]}", "repeated file",
+                   f"{path}, line {numbers[position]}: {rows.row(begins[position])[0].decode()} "
                    "stood before")
-    offsets, lines = np.delete(offsets, repeated), np.delete(lines, repeated)
     name = os.path.splitext(os.path.basename(path))[0]
     folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
-    return IndexLines(f"index {folder}", split or name, rows, offsets, lines, root, codec, report,
-                      stream)
+    return IndexLines(f"index {folder}", split or name, rows, np.delete(begins, repeated),
+                      np.delete(numbers, repeated), root, codec, report, stream)

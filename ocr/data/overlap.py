@@ -28,16 +28,16 @@ def shared_lines(first: LineDataset, second: LineDataset) -> list[tuple[str, str
     list of (str, str)
         Ids in the first dataset and in the second; each line of the second stands once.
     """
-    places = {}
+    places: dict[str, list[int]] = {}
     for other, text in enumerate(second.texts()):
         places.setdefault(text, []).append(other)
     common = [(index, text) for index, text in enumerate(first.texts()) if text in places]
     known = {(text, second.image_key(other)): other for text in {text for _, text in common}
              for other in places[text]}
-    found = {}
+    found: dict[int, int] = {}
     for index, text in common:
-        if (other := known.get((text, first.image_key(index)))) is not None:
-            found.setdefault(other, index)
+        if (same := known.get((text, first.image_key(index)))) is not None:
+            found.setdefault(same, index)
     # Never all at once: a word of a hundred lines here and there makes ten thousand pairs.
     pairs = ((index, other) for index, text in common for other in places[text])
     step = sum(len(places[text]) for _, text in common) // MOST_COMPARED + 1

@@ -420,5 +420,6 @@ def open_alto(path: Paths, split: Split = "all", crop: Crop = "polygon",
                  seed, images, writer, on_error)
 
 
-# The options are told once.
-open_alto.__doc__ += open_page.__doc__[open_page.__doc__.index("\n    Parameters\n"):]
+# The options are told once; python -OO has no docstrings.
+if open_alto.__doc__ and open_page.__doc__:
+    open_alto.__doc__ += open_page.__doc__[open_page.__doc__.index("\n    Parameters\n"):]

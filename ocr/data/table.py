@@ -130,7 +130,8 @@ def open_table(path: Paths, split: Optional[str] = None,
         raise DataError("no table of lines is named")
     if len(set(paths)) != len(paths):
         raise DataError(f"the same table twice: {', '.join(paths)}")
-    report, samples = SkipReport(on_error), []
+    report = SkipReport(on_error)
+    samples: list[LineSample] = []
     for number, path in enumerate(paths):
         part = _read_table(path, images, file_column, text_column, writer_column, delimiter,
                            quoting, report)

@@ -4,7 +4,7 @@ import itertools
 import multiprocessing
 import threading
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ __all__ = ["Bonus", "LogProbability", "ParallelDecoder", "SearchConfig", "Weight
 
 #: Work of worker processes, inherited by fork: the language model is never copied. One entry
 #: a call, whichever thread or decoder it is of.
-_INHERITED = {}
+_INHERITED: dict[int, Any] = {}
 _CALLS = itertools.count()
 #: Held while worker processes run: calls of other threads decode in their own.
 _POOL = threading.Lock()

@@ -8,8 +8,8 @@ characters: it may leave the beams, come back by another path and still be told 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Optional, Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Optional, Protocol
 
 import numpy as np
 
@@ -57,7 +57,8 @@ class Language:
 
     def __init__(self, characters: Optional[PackedNgram], tokens: list[str],
                  words: Optional[PackedNgram], fold):
-        self.rows = self.columns = None
+        self.rows: Optional[Rows] = None
+        self.columns = np.empty(0, np.int64)
         if characters:
             self.rows = Rows(characters, [*tokens, "</s>"])
             self.columns, self.end = self.rows.columns[:-1], self.rows.columns[-1]
@@ -66,7 +67,10 @@ class Language:
 
     def _forget(self) -> None:
         # States of the model of words, by number.
-        self._states, self._numbers, self.seen, self._forms = [], {}, {}, {}
+        self._states: list = []
+        self._numbers: dict[Any, int] = {}
+        self.seen: dict[tuple[int, int], tuple[float, bool, int]] = {}
+        self._forms: dict[str, int] = {}
 
     def trim(self) -> None:
         """Forget what was found, if it is much."""
@@ -90,6 +94,7 @@ class Language:
 
         They are in `seen` from then on, by the numbers of the state and of the word.
         """
+        assert self.words is not None, "no model of words"
         form = self._forms.get(word)
         if form is None:
             form = self._forms[word] = self.words.index(self._fold(word))
@@ -115,7 +120,7 @@ class _Pool:
     # Score of that word if it ended here, and the state behind it; NaN where nobody asked.
     end: np.ndarray
     end_state: np.ndarray
-    used: int = 0
+    used: int = field(default=0, init=False)
 
     @classmethod
     def of(cls, size: int) -> _Pool:

@@ -7,7 +7,6 @@ from typing import Optional, Union
 
 from lm.base.errors import DataError
 
-from ..batching import PreparedLines
 from ..correction import PipelineConfig, build_pipeline
 from ..data.base import LineDataset
 from ..decoding.calibration import Calibrator, joint_confidence
@@ -24,7 +23,7 @@ _AT_ONCE = 1024
 def evaluate(recogniser: LineRecogniser, dataset: LineDataset, pipelines: Union[dict, Sequence],
              tokenisation: str = "space", cache: Optional[str] = None, batch_size: int = 16,
              normalise: Sequence[str] = ()
-             ) -> tuple[EvaluationReport, PreparedLines, dict[str, CalibrationReport]]:
+             ) -> tuple[EvaluationReport, LineDataset, dict[str, CalibrationReport]]:
     """Read every line of a data set with every decoder and its correctors.
 
     Parameters
@@ -56,7 +55,7 @@ def evaluate(recogniser: LineRecogniser, dataset: LineDataset, pipelines: Union[
         pipelines = {config.name: config for config in configs}
     built = {name: build_pipeline(config, recogniser.alphabet)
              for name, config in pipelines.items()}
-    found = {name: ([], []) for name in built}
+    found: dict[str, tuple[list, list]] = {name: ([], []) for name in built}
     calibrations = {name: CalibrationReport() for name in built}
     samples, network, spent = [], 0.0, dict.fromkeys(built, 0.0)
     for prepared in _parts(recogniser, dataset, cache):

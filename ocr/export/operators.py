@@ -1,6 +1,7 @@
 """MXNet's operators in ONNX, one function each."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from onnx import TensorProto
@@ -12,7 +13,7 @@ from .graph import Dim
 __all__ = ["Converter"]
 
 #: MXNet's name -> function(converter, node) -> name of the ONNX value
-_MAPPINGS = {}
+_MAPPINGS: dict[str, Callable] = {}
 
 
 def _maps(*names):

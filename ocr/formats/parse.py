@@ -5,6 +5,7 @@ Any version (namespace) of either format is read; elements are known by their lo
 
 import re
 from dataclasses import dataclass, field
+from typing import Optional
 from xml.parsers import expat
 
 import numpy as np
@@ -148,11 +149,11 @@ class _Line:
     where: str
     text: str
     region: str
-    #: Lists of (x, y), or None.
-    polygon: list = None
-    baseline: list = None
-    #: (left, top, right, bottom), or None.
-    box: tuple = None
+    #: Of (x, y).
+    polygon: Optional[list] = None
+    baseline: Optional[list] = None
+    #: (left, top, right, bottom).
+    box: Optional[tuple] = None
     extra: dict = field(default_factory=dict)
 
 

@@ -290,6 +290,6 @@ def deslant(grey: np.ndarray, angle: Optional[float] = None, limit: int = 45) ->
     # Output (x, y) is taken from input (x - room - slope * (y - middle), y).
     matrix = (1, -slope, slope * height / 2 - room, 0, 1, 0)
     upright = Image.fromarray(grey).transform(
-        (width + 2 * room, height), Image.AFFINE, matrix, Image.BILINEAR,
+        (width + 2 * room, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR,
         fillcolor=int(np.median(grey)))
     return np.asarray(upright)

@@ -33,8 +33,8 @@ def image_file(path: Any):
         check_regular(path)
     try:
         # By its name Pillow maps a TIFF into memory, and mixes up the rows of one on its side.
-        with (open(path, "rb") if named else contextlib.nullcontext(path)) as file, \
-                Image.open(file) as image:
+        source: Any = open(path, "rb") if named else contextlib.nullcontext(path)
+        with source as file, Image.open(file) as image:
             if image.format in _REFUSED:
                 raise DataError(f"{path}: {image.format} is no format of pictures")
             yield image

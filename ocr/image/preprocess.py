@@ -8,7 +8,7 @@ checkpoint and every exported model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Final, Literal, Optional
 
 import numpy as np
 
@@ -35,7 +35,9 @@ ORIGINAL_STD = 0.15926149044640417
 #: Ink this much fainter than a line's strongest may pass for paper where paper is cut off.
 _FAINT = 0.1
 #: Steps of `prepare_line` that a stored line may have behind it.
-RAW, CLEANED, SCALED = "", "cleaned", "scaled"
+RAW: Final = ""
+CLEANED: Final = "cleaned"
+SCALED: Final = "scaled"
 
 
 @dataclass(frozen=True)
@@ -187,22 +189,27 @@ def scale_line(grey: np.ndarray, config: PreprocessConfig) -> np.ndarray:
     numpy.ndarray
         uint8, (config.height, width), ink bright on dark paper, without margins.
     """
-    from PIL import Image
-
     ink = 255 - grey
     height, width = ink.shape
     if config.width is not None:
         scale = min(config.height / height, config.width / width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         size = (min(size[0], config.width), min(size[1], config.height))
-        small = _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
+        small = _resized(ink, size, config)
         paper = 0 if config.binarise else paper_of(ink)
         box = np.full((config.height, config.width), paper, np.uint8)
         top = (config.height - size[1]) // 2
         box[top:top + size[1], :size[0]] = small
         return box
-    size = (_width_of(height, width, config), config.height)
-    return _binarise(np.asarray(Image.fromarray(ink).resize(size, Image.BILINEAR)), config)
+    return _resized(ink, (_width_of(height, width, config), config.height), config)
+
+
+def _resized(ink, size, config):
+    """Return the image in (width, height) pixels, binarised if asked."""
+    from PIL import Image
+
+    image = Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR)
+    return _binarise(np.asarray(image), config)
 
 
 def prepare_line(grey: np.ndarray, config: PreprocessConfig, done: str = RAW) -> np.ndarray:
@@ -292,13 +299,13 @@ def fit_box(ink: np.ndarray, width: int) -> np.ndarray:
 
     paper, surplus = paper_of(ink), ink.shape[1] - width
     if surplus > 0:
-        level = paper + max((float(ink.max()) - paper) * _FAINT, 1)
+        level = paper + max((float(ink.max()) - float(paper)) * _FAINT, 1.0)
         columns = np.flatnonzero((ink > level).any(axis=0))
         first, last = (columns[0], columns[-1] + 1) if len(columns) else (0, 1)
         left = max(min(surplus // 2, first), last - width)
         if left > first:
             part = Image.fromarray(np.ascontiguousarray(ink[:, first:last]))
-            return np.asarray(part.resize((width, ink.shape[0]), Image.BILINEAR))
+            return np.asarray(part.resize((width, ink.shape[0]), Image.Resampling.BILINEAR))
         return ink[:, left:left + width]
     return np.pad(ink, ((0, 0), (0, -surplus)), constant_values=paper)
 
@@ -323,7 +330,8 @@ def image_columns(columns: Sequence[float], height: int, width: int, config: Pre
     tuple of float
         Edges in pixels of the image, inside 0..width.
     """
-    wide = width
+    drawn: float
+    wide: float = width
     if config.width is not None:
         scale = min(config.height / height, config.width / width)
         margin, drawn = 0, min(max(1, round(width * scale)), config.width)

@@ -5,6 +5,7 @@ ridges is cut where it is thinnest between them.
 """
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -28,13 +29,13 @@ class Row:
     #: How much ink there is about the ridge.
     strength: np.ndarray
     #: Pixels of ink.
-    rows: np.ndarray = None
-    columns: np.ndarray = None
+    rows: Optional[np.ndarray] = None
+    columns: Optional[np.ndarray] = None
     slope: float = 0.0
     #: Heights at column 0: baseline, and top of the small letters.
     base: float = 0.0
     x_height: float = 0.0
-    _ends: tuple = None
+    _ends: Optional[tuple] = None
 
     @property
     def last(self):

@@ -275,7 +275,7 @@ def parse_pages(text: str) -> tuple:
         if not match:
             raise ConfigError(f"pages {text!r}: expected numbers and ranges such as 1-3,7,10-")
         first = int(match[1])
-        last = first if match[2] is None else match[3] and int(match[3])
+        last = first if match[2] is None else int(match[3]) if match[3] else None
         if first < 1 or last is not None and last < first:
             raise ConfigError(f"pages {text!r}: pages count from 1, ranges upwards")
         ranges.append((first, last))

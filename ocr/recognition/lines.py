@@ -1,6 +1,7 @@
 """What reads lines, whatever runs the network."""
 
 import contextlib
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
@@ -8,8 +9,12 @@ from lm.base.errors import DataError
 
 from ..batching import PreparedLines, evaluation_batches
 from ..correction import PipelineConfig, build_pipeline
-from ..image import image_columns, prepare_line
+from ..image import PreprocessConfig, image_columns, prepare_line
+from ..text.alphabet import Alphabet
 from .tuned import pipeline_of, tuned_mark
+
+if TYPE_CHECKING:
+    from ..checkpoints.settings import ExperimentConfig
 
 __all__ = ["LineRecogniser", "read_batches"]
 
@@ -86,7 +91,12 @@ class LineRecogniser:
         Decoder and correctors that read its lines best (see `ocr.recognition.tuned.best_name`).
     """
 
-    path = None
+    alphabet: Alphabet
+    preprocess: PreprocessConfig
+    config: "ExperimentConfig"
+    state: dict
+    frame_pixels: float
+    path: Optional[str] = None
     #: The decoder last used, by its settings; `pipeline` with what it depends on.
     _decoder = _pipeline = (None, None)
 

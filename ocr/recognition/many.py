@@ -70,7 +70,7 @@ def read_many(settings: ReaderSettings, sources: Iterable[ImageSource], jobs: in
     if jobs == 1:
         yield from _read(settings.open(), sources, lines)
         return
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
@@ -78,7 +78,8 @@ def read_many(settings: ReaderSettings, sources: Iterable[ImageSource], jobs: in
     if hasattr(settings.pipeline.decoder.settings, "workers"):
         # Processes share the cores, so that each decodes by itself.
         alone = replace(settings, pipeline=settings.pipeline.changed(workers=1))
-    waiting, sources = [], iter(sources)
+    waiting: list[Future] = []
+    sources = iter(sources)
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start,
                                (alone, max(1, available_cores() // jobs), lines))
     try:
@@ -102,7 +103,7 @@ def _read(reader, sources, lines):
 
 # -- in the processes -------------------------------------------------------------------------
 
-_HERE = {}
+_HERE: dict[str, Any] = {}
 
 
 def _start(settings, threads, lines):

@@ -74,6 +74,7 @@ class Recogniser(LineRecogniser):
         self.alphabet = checkpoint.alphabet
         self.state = checkpoint.state
         self.config = from_mapping(ExperimentConfig, checkpoint.config)
+        self.preprocess = self.config.preprocess
         self.context = devices(device)[0]
         try:
             self.net = build_network(self.config, self.alphabet.num_classes)
@@ -83,11 +84,6 @@ class Recogniser(LineRecogniser):
         self.net.hybridize(static_alloc=True)
         self.frame_pixels = self.net.stride / self.net.frame_count(self.net.stride)
         self._lock = threading.Lock()
-
-    @property
-    def preprocess(self):
-        """Settings of the preprocessing."""
-        return self.config.preprocess
 
     @property
     def stride(self):

@@ -1,6 +1,7 @@
 """Reading lines with onnxruntime: no MXNet, no training library."""
 
 import os
+from functools import cached_property
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class OnnxRecogniser(LineRecogniser):
             raise CheckpointError(f"{self.path}: its alphabet has {self.alphabet.num_classes} "
                                   f"classes, its network {outputs['logits'][2]}")
 
-    @property
+    @cached_property
     def config(self):
         """Settings as of an experiment (`ExperimentConfig`); it names no data."""
         from ..checkpoints.settings import DataConfig, ExperimentConfig, ModelConfig

@@ -9,7 +9,7 @@ from typing import BinaryIO, Optional
 from lm.base.errors import ConfigError, DataError
 from lm.base.files import atomic_path
 
-from ..formats import open_format
+from ..formats import OutputFormat, open_format
 from .inputs import Document, ImageSource
 from .readings import PageReading
 
@@ -23,23 +23,23 @@ class OutputFile:
     ----------
     path : str or None
         None for `stream`.
-    kind : type
-        A subclass of `OutputFormat`.
+    kind : type of OutputFormat
     pages : int
         How many it waits for, be they read or not.
     stream : BinaryIO, optional
     """
 
-    def __init__(self, path: Optional[str], kind: type, pages: int,
+    def __init__(self, path: Optional[str], kind: type[OutputFormat], pages: int,
                  stream: Optional[BinaryIO] = None):
         self.path, self.kind, self.pages, self.stream = path, kind, pages, stream
-        self._stack, self._writer = ExitStack(), None
+        self._stack = ExitStack()
+        self._writer: Optional[OutputFormat] = None
 
     def add(self, reading: Optional[PageReading]) -> None:
         """Write a reading; None for a page that could not be read."""
         if reading is not None:
             if self._writer is None:
-                self._open()
+                self._writer = self._open()
             self._writer.add(named_for(reading, self.kind, self.path))
             self._writer.pages += 1
         self.pages -= 1
@@ -54,7 +54,7 @@ class OutputFile:
         if self.path is not None:
             temporary = self._stack.enter_context(atomic_path(self.path))
             out = self._stack.enter_context(open(temporary, "wb"))
-        self._writer = self.kind(out)
+        return self.kind(out)
 
     def __enter__(self):
         return self
@@ -69,7 +69,8 @@ class OutputFile:
                 pass
 
 
-def named_for(reading: PageReading, kind: type, path: Optional[str]) -> PageReading:
+def named_for(reading: PageReading, kind: type[OutputFormat],
+              path: Optional[str]) -> PageReading:
     """Return the reading with its image's name as it is found from the file at `path`."""
     if not kind.from_file or path is None or not os.path.isfile(reading.name):
         return reading
@@ -113,7 +114,7 @@ def plan_outputs(documents: Iterable[tuple[Document, list[ImageSource]]], format
     """
     documents = list(documents)
     kinds = {getattr(one, "name", one): open_format(one) for one in formats}
-    if not folder:
+    if output is None or not folder:
         if len(kinds) > 1:
             raise ConfigError("several formats: give --output FOLDER")
         [(name, kind)] = kinds.items()
@@ -129,6 +130,7 @@ def plan_outputs(documents: Iterable[tuple[Document, list[ImageSource]]], format
     endings = _endings(kinds)
     plan, wanted = [], []
     for document, sources in documents:
+        tasks: list[tuple[ImageSource, list[OutputFile]]]
         tasks = [(source, []) for source in sources]
         for name, kind in kinds.items():
             base = os.path.join(output, document.place)

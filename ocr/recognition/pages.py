@@ -6,7 +6,7 @@ MXNet.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, cast
 
 import numpy as np
 
@@ -131,7 +131,8 @@ class PageReader:
         PageReading
             Without lines for a blank page.
         """
-        return next(self.read_all([(image, lines)]))
+        # Raised errors are none of its results.
+        return cast(PageReading, next(self.read_all([(image, lines)])))
 
     def read_all(self, pages: Iterable[tuple[Any, Any]], errors: str = "raise"
                  ) -> Iterator[Union[PageReading, OCRError]]:
@@ -264,7 +265,8 @@ class PageReader:
         -------
         PageReading
         """
-        return PageReading(*map(int, size), tuple(
+        width, height = map(int, size)
+        return PageReading(width, height, tuple(
             self._line(*one) for one in zip(lines, logits, self._decode(logits))))
 
     def _line(self, line, logits, hypotheses):

@@ -28,10 +28,10 @@ _SPACE = 10
 
 
 class _Place(NamedTuple):
-    """A page: the file's name, its place there, the `Document` or what is wrong with it."""
+    """A page: the file's name, its position there, the `Document` or what is wrong with it."""
 
     name: str
-    index: int
+    position: int
     document: Any
 
 
@@ -237,7 +237,7 @@ class Jobs:
         place = job.places[page]
         if isinstance(place.document, OCRError):
             raise place.document
-        return picture(place.document.image(place.index))
+        return picture(place.document.image(place.position))
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class Jobs:
             try:
                 if isinstance(place.document, OCRError):
                     raise place.document
-                where["page"] = place.document.number(place.index)
+                where["page"] = place.document.number(place.position)
                 # Each page takes the version that is served when its turn comes.
                 with service.held(job.model) as (model, version):
                     await self._read_page(job, where, place, model, version)
@@ -284,7 +284,7 @@ class Jobs:
     async def _read_page(self, job, where, place, model, version):
         service = self._service
         opened = await service.in_thread(service.open_page, version.model, place.document,
-                                         place.index, job.lines)
+                                         place.position, job.lines)
         service.check_count(len(opened.lines))
         job.add(**where, width=int(opened.size[0]), height=int(opened.size[1]),
                 lines=[{"box": list(line.box), "polygon": [list(p) for p in line.polygon],

@@ -92,7 +92,7 @@ class _Form:
     id: str
     writer: str
     lines: list = field(default_factory=list)
-    page: np.ndarray = None
+    page: Optional[np.ndarray] = None
 
 
 def _form_ids(count):

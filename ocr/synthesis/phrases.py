@@ -88,7 +88,7 @@ _START = """Ash Black Brad Clay Dun Ed Far Graf Har Hol Jar Kings Lang Mar Nor O
 _END = "ford ley ton wood field worth by ham stone bury well low more dale".split()
 
 # (weight, template); {X} is replaced by an expansion of X.
-_RULES = {
+_RULES: dict[str, list[tuple[float, str]]] = {
     "S": [
         (9, "{NP} {VP}."), (5, "{NP} {VP} {PP}."), (3, "{PP} {NP} {VP}."),
         (5, "{PRON} {PVP}, {CONJ} {NP} {VP}."), (3, "{ADV}, {PRON} {PVP}."),

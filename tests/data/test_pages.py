@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -507,3 +509,7 @@ def test_lists_of_files_and_folders(pages):
         ("other/p0/l0", "x", "other"), ("p0/l0", "0", pages.name), ("p0/l1", "0", pages.name)]
     with pytest.raises(DataError, match="'0.png' of train could be .* or "):
         open_dataset("page", path=[str(other), str(pages)], split="train", train=["0.png"])
+
+
+def test_python_without_docstrings_can_import_it():
+    subprocess.run([sys.executable, "-OO", "-c", "import ocr.data.pages"], check=True)
