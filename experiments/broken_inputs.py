@@ -27,6 +27,7 @@ import warnings
 import zlib
 
 import numpy as np
+import yaml
 from PIL import Image
 
 from lm.base.errors import OCRError
@@ -552,6 +553,17 @@ training:
         with open(path, "wb") as out:
             out.write(self.YAML)
         return [path]
+
+    def broken(self, case, rng):
+        super().broken(case, rng)
+        if rng.random() < 0.5:
+            # Whole, JSON being YAML.
+            value = yaml.safe_load(self.YAML)
+            for _ in range(rng.randint(1, 2)):
+                value = break_json(value, rng)
+                value = value if isinstance(value, dict) else {"data": value}
+            with open(os.path.join(case, "my.yaml"), "w") as out:
+                json.dump(value, out)
 
     def read(self, case):
         # The table is not there: nothing is trained, whatever the settings have become.
