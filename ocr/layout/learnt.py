@@ -1,0 +1,261 @@
+"""Finding lines with a small network: where their cores lie, how high they are, which way is up.
+
+The network (`ocr.models.pages.PageNetwork`, exported to ONNX) marks, a cell for four pixels, the
+core of each line: the band from its baseline to half its height. Connected cells are a line.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from typing import Optional
+
+import numpy as np
+
+from lm.base.errors import ModelError
+
+from .base import LayoutConfig, TextLine, as_grey, line_of_polygon
+
+__all__ = ["LearntFinder", "find_lines_learnt"]
+
+_FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "weights",
+                     "lines", "lines.onnx")
+#: Longest side at which the network sees a page, and what both sides are a multiple of.
+LONGEST, MULTIPLE = 1000, 32
+#: Pixels a cell.
+CELL = 4
+#: Least probability of a core cell, and levels at which cores that touch are cut apart.
+CORE, LEVELS = 0.5, (0.65, 0.8, 0.9)
+#: Where the core's middle lies above the baseline, as a share of the height above it, and how
+#: high the core is.
+MIDDLE, THICKNESS = 0.2, 0.6
+#: A turned page is told from an upright one by this probability.
+SURE = 0.8
+
+
+class LearntFinder:
+    """Finds lines with a network read by onnxruntime.
+
+    Parameters
+    ----------
+    path : str, optional
+        ONNX file; the one that comes with the library by default.
+    threads : int
+        Of one run; 0 for one a core.
+
+    Raises
+    ------
+    ModelError
+        onnxruntime is not installed, or the file cannot be read.
+    """
+
+    def __init__(self, path: Optional[str] = None, threads: int = 0) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ModelError(f"finding lines needs onnxruntime ({error}): pip install "
+                             "'ocr[runtime]'") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path or _FILE, options,
+                                                         providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base
+            raise ModelError(f"{path or _FILE}: cannot be read "
+                             f"({' '.join(str(error).split())})") from None
+
+    def maps(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Run the network on a page at its own size.
+
+        Parameters
+        ----------
+        grey : numpy.ndarray
+            uint8, (height, width), `LONGEST` pixels at most.
+
+        Returns
+        -------
+        maps : numpy.ndarray
+            float32, (3, height / 4, width / 4): probability of a core, height above and below
+            the baseline in pixels.
+        turns : numpy.ndarray
+            float32, (4,): probabilities that the page is to be turned by 0, 90, 180, 270
+            degrees, anticlockwise.
+        """
+        height, width = grey.shape
+        values = grey.astype(np.float32)
+        padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE),
+                          np.float32)
+        padded[:height, :width] = (values - values.mean()) / (values.std() + 8)
+        maps, turns = self._session.run(None, {"pages": padded[None, None]})
+        maps = maps[0, :, :-(-height // CELL), :-(-width // CELL)]
+        turns = np.exp(turns[0] - turns[0].max())
+        return np.concatenate([1 / (1 + np.exp(-maps[:1])), CELL * np.exp(maps[1:])]), \
+            turns / turns.sum()
+
+    def orientation(self, grey: np.ndarray) -> int:
+        """Return how many quarter turns, anticlockwise, make a page stand upright."""
+        _, turns = self.maps(_shrunk(grey)[0])
+        best = int(turns.argmax())
+        return best if turns[best] >= SURE else 0
+
+    def __call__(self, image, config: Optional[LayoutConfig] = None) -> list[TextLine]:
+        """Return the lines of a page, in the order of reading."""
+        grey = as_grey(image)
+        small, scale = _shrunk(grey)
+        maps, _ = self.maps(small)
+        size = (grey.shape[1], grey.shape[0])
+        found = [_Found(cells, maps) for cells in _cores(maps[0], maps[1])]
+        found = _joined([line for line in found if line.usable()])
+        return [line_of_polygon(line.polygon() / scale, line.baseline() / scale, order, size)
+                for order, line in enumerate(_in_order(found))]
+
+
+@functools.lru_cache(maxsize=1)
+def _finder() -> LearntFinder:
+    return LearntFinder()
+
+
+def find_lines_learnt(image, config: Optional[LayoutConfig] = None) -> list[TextLine]:
+    """Find lines with the network that comes with the library; as `find_lines`."""
+    return _finder()(image, config)
+
+
+def _shrunk(grey):
+    """Return the page as the network sees it, and its scale."""
+    from PIL import Image
+
+    scale = LONGEST / max(grey.shape)
+    if scale >= 1:
+        # Small pages are not blown up: their writing has the size it has.
+        return grey, 1.0
+    size = tuple(max(8, round(side * scale)) for side in grey.shape[::-1])
+    return np.asarray(Image.fromarray(grey).resize(size, Image.BOX if scale < 0.5
+                                                   else Image.BILINEAR)), scale
+
+
+def _cores(probability, above):
+    """Return the cells (rows, columns) of each core; cores that touch are cut apart."""
+    from skimage.measure import label, regionprops
+
+    cores = []
+    waiting = [(region.coords, 0) for region in regionprops(label(probability >= CORE,
+                                                                  connectivity=2))]
+    while waiting:
+        cells, level = waiting.pop()
+        rows, columns = cells.T
+        expected = THICKNESS * float(np.median(above[rows, columns])) / CELL
+        counts = np.bincount(columns - columns.min())
+        if level < len(LEVELS) and np.percentile(counts, 75) > 1.6 * expected + 1:
+            sure = np.zeros(probability.shape, bool)
+            sure[rows, columns] = probability[rows, columns] >= LEVELS[level]
+            parts = [region.coords for region in regionprops(label(sure, connectivity=2))
+                     if region.area >= 6]
+            if parts:
+                waiting += [(part, level + 1) for part in parts]
+                continue
+        cores.append((rows, columns))
+    return cores
+
+
+class _Found:
+    """A core: its middle, column by column, and the line's heights; in pixels of the small page.
+
+    Parameters
+    ----------
+    cells : tuple of numpy.ndarray
+        Rows and columns.
+    maps : numpy.ndarray
+        As `LearntFinder.maps` returns them.
+    """
+
+    def __init__(self, cells, maps):
+        rows, columns = cells
+        weight = maps[0][rows, columns]
+        self.cells, self.certainty = len(rows), float(weight.mean())
+        self.above = float(np.median(maps[1][rows, columns]))
+        self.below = float(np.median(maps[2][rows, columns]))
+        first = columns.min()
+        total = np.bincount(columns - first, weight)
+        there = total > 0
+        x = np.flatnonzero(there) + first
+        middle = np.bincount(columns - first, weight * rows)[there] / total[there]
+        self.x, self.y = (x + 0.5) * CELL, (middle + 0.5) * CELL + MIDDLE * self.above
+
+    @property
+    def left(self):
+        """Left end of the baseline."""
+        return self.x[0] - CELL / 2
+
+    @property
+    def right(self):
+        """Right end of the baseline."""
+        return self.x[-1] + CELL / 2
+
+    def usable(self):
+        """Tell whether it is long enough to be a line."""
+        return self.right - self.left >= max(0.4 * self.above, 2 * CELL) and self.cells >= 4
+
+    def join(self, other):
+        """Return this line and one to its right as one."""
+        both = object.__new__(_Found)
+        both.x, both.y = np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y])
+        order = np.argsort(both.x, kind="stable")
+        both.x, both.y = both.x[order], both.y[order]
+        share = self.cells / (self.cells + other.cells)
+        for name in ("above", "below", "certainty"):
+            setattr(both, name, share * getattr(self, name) + (1 - share) * getattr(other, name))
+        both.cells = self.cells + other.cells
+        return both
+
+    def baseline(self):
+        """Return points (N, 2) of the smoothed baseline."""
+        length = self.right - self.left
+        count = int(np.clip(round(length / (3 * self.above)), 1, 12)) + 1
+        xs = np.linspace(self.left, self.right, count)
+        if count == 2:
+            slope, height = np.polyfit(self.x, self.y, 1) if len(self.x) > 3 else \
+                (0.0, float(self.y.mean()))
+            return np.stack([xs, slope * xs + height], 1)
+        # Local lines, by least squares within a few letters.
+        reach = max(1.5 * length / (count - 1), 2 * CELL)
+        ys = []
+        for x in xs:
+            near = np.maximum(1 - np.abs(self.x - x) / reach, 1e-6)
+            slope, height = np.polyfit(self.x - x, self.y, 1, w=np.sqrt(near))
+            ys.append(height)
+        return np.stack([xs, ys], 1)
+
+    def polygon(self):
+        """Return the outline (N, 2): the baseline, moved up and down."""
+        line = self.baseline()
+        pad = np.zeros_like(line)
+        pad[0, 0], pad[-1, 0] = -0.15 * self.above, 0.15 * self.above
+        line = line + pad
+        along = line[-1] - line[0]
+        normal = np.array([along[1], -along[0]]) / max(math.hypot(*along), 1e-6)
+        return np.concatenate([line + self.above * normal, (line - self.below * normal)[::-1]])
+
+
+def _joined(lines):
+    """Join pieces of one line: side by side, at one height, hardly apart."""
+    lines = sorted(lines, key=lambda line: line.left)
+    done = []
+    while lines:
+        line = lines.pop(0)
+        for number, other in enumerate(lines):
+            size = min(line.above, other.above)
+            gap = other.left - line.right
+            if -size < gap < 1.2 * size and \
+                    abs(np.mean(other.y[:6]) - np.mean(line.y[-6:])) < 0.35 * size:
+                lines[number] = line.join(other)
+                break
+        else:
+            done.append(line)
+    return done
+
+
+def _in_order(lines):
+    """Sort from the top down; lines beside each other from left to right, by columns."""
+    return sorted(lines, key=lambda line: (float(np.median(line.y)), line.left))
