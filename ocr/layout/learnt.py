@@ -15,7 +15,9 @@ import numpy as np
 
 from lm.base.errors import ModelError
 
-from .base import LayoutConfig, TextLine, as_grey, line_of_polygon
+from ..image.cutting import TextLine, line_of_polygon
+from ..image.load import as_grey
+from .base import LayoutConfig
 
 __all__ = ["LearntFinder", "find_lines_learnt"]
 
