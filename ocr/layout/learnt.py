@@ -9,17 +9,17 @@ from __future__ import annotations
 import functools
 import math
 import os
-from typing import Optional
+from dataclasses import dataclass
 
 import numpy as np
 
-from lm.base.errors import ModelError
+from lm.base.errors import ConfigError, ModelError
 
 from ..image.cutting import TextLine, line_of_polygon
 from ..image.load import as_grey
-from .base import LayoutConfig
+from .finders import LineFinder
 
-__all__ = ["LearntFinder", "find_lines_learnt"]
+__all__ = ["LearntConfig", "LearntFinder"]
 
 _FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "weights",
                      "lines", "lines.onnx")
@@ -36,37 +36,52 @@ MIDDLE, THICKNESS = 0.2, 0.6
 SURE = 0.8
 
 
-class LearntFinder:
-    """Finds lines with a network read by onnxruntime.
+@dataclass(frozen=True)
+class LearntConfig:
+    """Settings of the line finder ``learnt``.
 
-    Parameters
+    Attributes
     ----------
-    path : str, optional
-        ONNX file; the one that comes with the library by default.
+    model : str
+        ONNX file of ``experiments/line_finder.py``; the one that comes with the library by default.
+    certainty : float
+        Least mean probability of a line's core, 0..1.
+    length : float
+        Least length of a line, in heights above its baseline.
     threads : int
-        Of one run; 0 for one a core.
-
-    Raises
-    ------
-    ModelError
-        onnxruntime is not installed, or the file cannot be read.
+        Of one run of the network; 0 for one a core.
     """
 
-    def __init__(self, path: Optional[str] = None, threads: int = 0) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ModelError(f"finding lines needs onnxruntime ({error}): pip install "
-                             "'ocr[runtime]'") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(path or _FILE, options,
-                                                         providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base
-            raise ModelError(f"{path or _FILE}: cannot be read "
-                             f"({' '.join(str(error).split())})") from None
+    model: str = _FILE
+    certainty: float = 0.82
+    length: float = 0.5
+    threads: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.certainty <= 1 or not 0 <= self.length <= 100:
+            raise ConfigError("learnt: certainty must lie in 0..1, length in 0..100")
+        if self.threads < 0:
+            raise ConfigError("learnt: threads must not be negative")
+
+
+@functools.lru_cache(maxsize=2)
+def _session(path, threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base
+        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+class LearntFinder(LineFinder):
+    """A small network on onnxruntime; reads pages that the classical finder does not."""
+
+    config_class = LearntConfig
+    packages = ("onnxruntime", "skimage")
 
     def maps(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run the network on a page at its own size.
@@ -90,7 +105,8 @@ class LearntFinder:
         padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE),
                           np.float32)
         padded[:height, :width] = (values - values.mean()) / (values.std() + 8)
-        maps, turns = self._session.run(None, {"pages": padded[None, None]})
+        maps, turns = _session(self.config.model, self.config.threads).run(
+            None, {"pages": padded[None, None]})
         maps = maps[0, :, :-(-height // CELL), :-(-width // CELL)]
         turns = np.exp(turns[0] - turns[0].max())
         return np.concatenate([1 / (1 + np.exp(-maps[:1])), CELL * np.exp(maps[1:])]), \
@@ -102,26 +118,17 @@ class LearntFinder:
         best = int(turns.argmax())
         return best if turns[best] >= SURE else 0
 
-    def __call__(self, image, config: Optional[LayoutConfig] = None) -> list[TextLine]:
+    def find(self, image: np.ndarray) -> list[TextLine]:
         """Return the lines of a page, in the order of reading."""
         grey = as_grey(image)
         small, scale = _shrunk(grey)
         maps, _ = self.maps(small)
+        found = _joined([_Found(cells, maps) for cells in _cores(maps[0], maps[1])])
+        found = [line for line in found if line.certainty >= self.config.certainty
+                 and line.right - line.left >= self.config.length * line.above]
         size = (grey.shape[1], grey.shape[0])
-        found = [_Found(cells, maps) for cells in _cores(maps[0], maps[1])]
-        found = _joined([line for line in found if line.usable()])
         return [line_of_polygon(line.polygon() / scale, line.baseline() / scale, order, size)
                 for order, line in enumerate(_in_order(found))]
-
-
-@functools.lru_cache(maxsize=1)
-def _finder() -> LearntFinder:
-    return LearntFinder()
-
-
-def find_lines_learnt(image, config: Optional[LayoutConfig] = None) -> list[TextLine]:
-    """Find lines with the network that comes with the library; as `find_lines`."""
-    return _finder()(image, config)
 
 
 def _shrunk(grey):
@@ -194,10 +201,6 @@ class _Found:
     def right(self):
         """Right end of the baseline."""
         return self.x[-1] + CELL / 2
-
-    def usable(self):
-        """Tell whether it is long enough to be a line."""
-        return self.right - self.left >= max(0.4 * self.above, 2 * CELL) and self.cells >= 4
 
     def join(self, other):
         """Return this line and one to its right as one."""
