@@ -53,7 +53,7 @@ class LearntConfig:
     """
 
     model: str = _FILE
-    certainty: float = 0.82
+    certainty: float = 0.78
     length: float = 0.5
     threads: int = 0
 
