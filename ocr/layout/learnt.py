@@ -1,4 +1,4 @@
-"""Finding lines with a small network: where their cores lie, how high they are, which way is up.
+"""Finding lines with a small network: where their cores lie, how high they are.
 
 The network (`ocr.models.pages.PageNetwork`, exported to ONNX) marks, a cell for four pixels, the
 core of each line: the band from its baseline to half its height. Connected cells are a line.
@@ -32,8 +32,8 @@ CORE, LEVELS = 0.5, (0.65, 0.8, 0.9)
 #: Where the core's middle lies above the baseline, as a share of the height above it, and how
 #: high the core is.
 MIDDLE, THICKNESS = 0.2, 0.6
-#: A turned page is told from an upright one by this probability.
-SURE = 0.8
+#: How far crops reach above and below, in the mean heights there: single letters reach further.
+REACH = (1.3, 1.3)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class LearntFinder(LineFinder):
     config_class = LearntConfig
     packages = ("onnxruntime", "skimage")
 
-    def maps(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def maps(self, grey: np.ndarray) -> np.ndarray:
         """Run the network on a page at its own size.
 
         Parameters
@@ -93,36 +93,25 @@ class LearntFinder(LineFinder):
 
         Returns
         -------
-        maps : numpy.ndarray
+        numpy.ndarray
             float32, (3, height / 4, width / 4): probability of a core, height above and below
             the baseline in pixels.
-        turns : numpy.ndarray
-            float32, (4,): probabilities that the page is to be turned by 0, 90, 180, 270
-            degrees, anticlockwise.
         """
         height, width = grey.shape
         values = grey.astype(np.float32)
         padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE),
                           np.float32)
         padded[:height, :width] = (values - values.mean()) / (values.std() + 8)
-        maps, turns = _session(self.config.model, self.config.threads).run(
-            None, {"pages": padded[None, None]})
+        maps = _session(self.config.model, self.config.threads).run(
+            ["maps"], {"pages": padded[None, None]})[0]
         maps = maps[0, :, :-(-height // CELL), :-(-width // CELL)]
-        turns = np.exp(turns[0] - turns[0].max())
-        return np.concatenate([1 / (1 + np.exp(-maps[:1])), CELL * np.exp(maps[1:])]), \
-            turns / turns.sum()
-
-    def orientation(self, grey: np.ndarray) -> int:
-        """Return how many quarter turns, anticlockwise, make a page stand upright."""
-        _, turns = self.maps(_shrunk(grey)[0])
-        best = int(turns.argmax())
-        return best if turns[best] >= SURE else 0
+        return np.concatenate([1 / (1 + np.exp(-maps[:1])), CELL * np.exp(maps[1:])])
 
     def find(self, image: np.ndarray) -> list[TextLine]:
         """Return the lines of a page, in the order of reading."""
         grey = as_grey(image)
         small, scale = _shrunk(grey)
-        maps, _ = self.maps(small)
+        maps = self.maps(small)
         found = _joined([_Found(cells, maps) for cells in _cores(maps[0], maps[1])])
         found = [line for line in found if line.certainty >= self.config.certainty
                  and line.right - line.left >= self.config.length * line.above]
@@ -240,7 +229,8 @@ class _Found:
         line = line + pad
         along = line[-1] - line[0]
         normal = np.array([along[1], -along[0]]) / max(math.hypot(*along), 1e-6)
-        return np.concatenate([line + self.above * normal, (line - self.below * normal)[::-1]])
+        return np.concatenate([line + REACH[0] * self.above * normal,
+                               (line - REACH[1] * self.below * normal)[::-1]])
 
 
 def _joined(lines):
