@@ -46,7 +46,7 @@ BOOST := libboost-program-options-dev libboost-system-dev libboost-thread-dev li
 $(BIN)/lmplz: | $(VENV)/installed
 	@dpkg -s $(BOOST) >/dev/null 2>&1 || { apt-get update -q && apt-get install -q -y $(BOOST); }
 	rm -rf build/kenlm && mkdir -p build/kenlm/build
-	$(BIN)/python -m pip download -q --no-deps --no-binary :all: -d build/kenlm "kenlm<0.4"
+	$(BIN)/python -m pip download -q --no-deps --no-build-isolation --no-binary :all: -d build/kenlm "kenlm<0.4"
 	tar xzf build/kenlm/kenlm-*.tar.gz -C build/kenlm --strip-components 1
 	cd build/kenlm/build && cmake .. -DKENLM_MAX_ORDER=6 -DBUILD_TESTING=OFF >/dev/null \
 	  && $(MAKE) lmplz build_binary >/dev/null
