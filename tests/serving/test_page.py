@@ -24,7 +24,13 @@ DONE = "!document.body.classList.contains('busy') && document.querySelectorAll('
 TEXTS = "[...document.querySelectorAll('#list textarea')].map(e => e.value)"
 ON = "[...document.querySelectorAll('#list>li')].findIndex(e => e.classList.contains('on'))"
 STATUS = "document.getElementById('status').textContent"
+NAMES = "[...document.getElementById('page').options].map(e => e.text.split(' – ')[0])"
 ERROR = "document.getElementById('error').textContent"
+#: Does something with the pictures that the browser keeps.
+PICTURES = """new Promise(done => {{ indexedDB.open('ocr', 1).onsuccess = event => {{
+    const db = event.target.result;
+    db.transaction('pictures', 'readwrite').objectStore('pictures').{}.onsuccess = event => {{
+        db.close(); done(event.target.result); }}; }}; }})"""
 #: Catches what is handed to the browser or its clipboard.
 CATCH = """window.taken = []; navigator.clipboard.writeText = async text => taken.push(text);
     URL.createObjectURL = (real => blob => (
@@ -103,8 +109,10 @@ def fill(page, *paths):
 
 
 def reload(page):
+    # The old page answers until the new one is there.
+    page.run("window.old = true")
     page.call("Page.reload")
-    page.wait(f"document.readyState === 'complete' && {READY}")
+    page.wait(f"!window.old && document.readyState === 'complete' && {READY}")
 
 
 def rectangle(page, selector):
@@ -265,7 +273,13 @@ def test_nothing_is_lost_by_a_reload(page, tmp_path, shared):
     page.type("very ")
     page.press("PageDown", modifiers=1)
     page.wait(f"{TEXTS}[0] === 'second'")
+    names = page.run(NAMES)
+    assert names == ["scan.tiff · 1", "scan.tiff · 2", "0-line.png"]
+    # A reload that comes before the pictures: they are fetched after it.
+    page.run(PICTURES.format("clear()"))
     reload(page)
+    page.wait(f"{PICTURES.format('count()')}.then(count => count === 3)")
+    assert page.run(NAMES) == names
     page.wait(f"{TEXTS}[0] === 'second' && document.getElementById('image').naturalWidth")
     page.press("PageUp", modifiers=1)
     page.wait(f"{TEXTS}[0].includes('very ')")

@@ -139,8 +139,10 @@ async function fitting(file) {
 
 async function read(files) {
   complain("");
-  const fresh = [...files].map(file => ({ id: `${Date.now()}-${Math.random().toString(36).slice(2)}`,
-                                          name: file.name || "image", state: "sending", pages: [] }));
+  // After a reload they stand in the order of their ids.
+  const fresh = [...files].map((file, number) => ({
+    id: `${Date.now()}-${String(number).padStart(5, "0")}-${Math.random().toString(36).slice(2)}`,
+    name: file.name || "image", state: "sending", pages: [] }));
   documents.push(...fresh);
   if (fresh.length) {
     show(fresh[0], 0);
@@ -395,6 +397,8 @@ async function begin() {
   documents = await store.documents();
   for (const document of documents) {
     store.loadEdits(document);
+    // A reload may have come before all pictures were here.
+    document.pages.forEach((one, number) => one?.lines && fetchLater(document, number));
     if (document.state === "done") continue;
     if (document.job) watch(document);
     else store.get("files", document.id).then(file => file ? start(document, file) : drop(document));
