@@ -2,7 +2,7 @@
 
     python experiments/language_packs.py french|english [FOLDER]
 
-The text (../shared/data/text: today's and the nineteenth century's) is cut into pieces as long as
+The text (data/text: today's and the nineteenth century's) is cut into pieces as long as
 handwritten lines, since a line begins and ends within sentences; French has the training
 transcripts besides, three times, for they are what is read. Rare n-grams are dropped, figures kept
 with 8 bits. Writes FOLDER/characters.ngram and FOLDER/wordforms.ngram (runs/packs/NAME by default).
@@ -22,7 +22,7 @@ from lm.base.files import read_text, write_text
 from lm.normalisation import Normaliser
 from ocr.data import open_dataset
 
-TEXT, LINES = "../shared/data/text", "../shared/data"
+TEXT, LINES = "data/text", "data"
 #: Files of running text of each language, and tables of training lines.
 SOURCES = {
     "french": (("french_modern", "french_old"),

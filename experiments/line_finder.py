@@ -2,7 +2,7 @@
 
     python experiments/line_finder.py [--minutes 75] [--pages FOLDER] [--start FILE] [--seed 1]
 
-FOLDER (../shared/data/pages/train) holds folders of pages, NAME.jpg with NAME.json: lines with
+FOLDER (data/pages/train) holds folders of pages, NAME.jpg with NAME.json: lines with
 polygon and baseline. Every step sees windows of pages turned, scaled, bent, badly lit, ruled,
 dashed, stamped and taped. Writes runs/lines/lines.params and runs/lines/lines.onnx, the latter by
 MXNet's own exporter. Ctrl-C ends it early with both files written.
@@ -30,7 +30,7 @@ from ocr.image import load_grey
 from ocr.layout.learnt import CELL, MIDDLE, THICKNESS
 from ocr.models.pages import PageNetwork
 
-PAGES, OUTPUT = "../shared/data/pages/train", "runs/lines"
+PAGES, OUTPUT = "data/pages/train", "runs/lines"
 #: Side of a window in pixels, windows a step, highest learning rate.
 SIZE, BATCH, RATE = 512, 4, 2e-3
 #: How often a page is of each folder.

@@ -41,6 +41,19 @@ def test_cards_formats_and_help_say_the_threshold_that_is_used(capsys):
                      " ".join(capsys.readouterr().out.split()))
 
 
+@pytest.mark.parametrize("decoder, worst", [("greedy", 14), (None, 9)])
+def test_the_french_one_reads_real_handwriting(decoder, worst):
+    """Six lines of as many writers, 250 characters in all (see their README)."""
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "real_lines")
+    lines = open_dataset("table", path=os.path.join(folder, "lines.tsv"))
+    assert len(lines) == 6
+    metric = TextMetric()
+    for index, truth in enumerate(lines.texts()):
+        metric.update(truth, recognise(lines.image(index), "french", decoder, lines="one").text)
+    summary = metric.summary(bootstrap=0)
+    assert summary.cer * sum(map(len, lines.texts())) <= worst + 0.5
+
+
 @pytest.mark.parametrize("decoder", ["greedy", None])
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_they_read_lines_drawn_here(name, decoder, tmp_path):
