@@ -7,7 +7,7 @@ Restores the shipped French model, writes texts, recombined lines and lines in f
 minutes of one core. Each step is left out where its result is there. What it has reached is kept
 in experiments/checkpoints/latin.onnx; `ocr restore` makes a checkpoint of it. It does not ship yet.
 
-Validation CER %, greedy (`cleaning: auto`): the French model, after the first part, after the second:
+Validation CER %, greedy (`cleaning: auto`): French model, after the first part, after the second:
 
     copiste    7.09   9.80   9.46
     poilus    40.73  27.56  26.12
