@@ -172,6 +172,8 @@ def test_documents_of_several_pages_and_files(page, tmp_path):
     page.run("document.getElementById('page').value = 1;"
              "document.getElementById('page').dispatchEvent(new Event('change'))")
     assert page.run(TEXTS) == ["second"]
+    # A picture still under way would be refused.
+    page.wait(f"{PICTURES.format('count()')}.then(count => count === 4)")
     page.run("window.confirm = () => true; document.getElementById('remove').click()")
     assert page.run(TEXTS) == []
     page.run("document.getElementById('remove').click()")
