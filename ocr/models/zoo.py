@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from typing import Optional
 
+from PIL import ImageFile
+
 from lm.base.errors import ConfigError, ModelError
 
 from ..base.backend import nd, nn
@@ -52,12 +54,15 @@ def model_zoo():
         # gluoncv refuses to be imported beside PyTorch 2, of which nothing is wanted here.
         torch = sys.modules.get("torch")
         sys.modules["torch"] = None
+        # It also has Pillow take images that are cut short, everywhere.
+        whole = ImageFile.LOAD_TRUNCATED_IMAGES
         try:
             import gluoncv.model_zoo  # noqa: F401
         except ImportError as error:
             raise ModelError("the line network's body comes from gluoncv, which cannot be "
                              f"imported ({error}); install ocr[cpu] or ocr[cu112]") from None
         finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = whole
             del sys.modules["torch"]
             if torch is not None:
                 sys.modules["torch"] = torch

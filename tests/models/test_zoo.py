@@ -41,6 +41,13 @@ def test_padding_never_changes_a_line(options):
     assert np.isfinite(net.features(nd, nd.array(images), nd.array([32, 10])).asnumpy()).all()
 
 
+def test_images_cut_short_are_refused_beside_gluoncv():
+    code = ("from PIL import ImageFile; from ocr.models.zoo import model_zoo; model_zoo(); "
+            "print(ImageFile.LOAD_TRUNCATED_IMAGES)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_gluoncv_is_imported_beside_a_new_pytorch():
     """Its own check of PyTorch's version would raise."""
     script = ("import sys, types; torch = types.ModuleType('torch'); torch.__version__ = '2.5.1'; "
